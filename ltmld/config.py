@@ -1,0 +1,217 @@
+"""One frozen tree of settings: defaults, then the TOML file, then ``LTMLD_*``, then flags.
+
+Rules:
+1. Every setting has a default, a unit in its name, and a line of description: the reference is made from them.
+2. Each room receives only its own section.
+3. A bad value is refused with the name of the setting and what it may be; nothing is guessed.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Literal, Self
+from urllib.parse import urlsplit
+
+import platformdirs
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from ltmld.errors import SettingsError
+
+OLLAMA_PORT = 11434
+
+
+class _Section(BaseModel):
+    """A frozen section that knows all its names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ProxySettings(_Section):
+    """The data plane."""
+
+    head_bytes_max: int = Field(
+        64 * 1024, gt=0, description="Largest request or response head; nginx and Go allow 32 kB to 1 MB."
+    )
+    look_bytes_max: int = Field(
+        32 * 1024 * 1024,
+        gt=0,
+        description="Largest inference request that is looked into; a larger one passes without memory.",
+    )
+    connect_timeout_s: float = Field(10.0, gt=0, description="How long a connection to Ollama may take.")
+    idle_timeout_s: float = Field(
+        300.0, gt=0, description="How long an idle kept-alive connection is held, on both sides."
+    )
+
+
+class WakeSettings(_Section):
+    """Recording, recall and injection while the user talks."""
+
+    record: bool = Field(default=True, description="Record exchanges.")
+    inject: bool = Field(default=True, description="Put memories into prompts.")
+    budget_tokens: int = Field(800, ge=0, description="Most tokens that one wake block may hold.")
+    note_budget_tokens: int = Field(300, ge=0, description="Most tokens that one recall note may hold.")
+    context_share: float = Field(0.1, gt=0, le=1, description="Most of the context length that memory may take.")
+    context_tokens: int = Field(4096, gt=0, description="Context length assumed where Ollama does not tell.")
+    k: int = Field(10, ge=0, description="Most memories and messages in one wake block.")
+    floor: float = Field(0.35, ge=0, description="Lowest score that is worth injecting.")
+    recall_deadline_ms: float = Field(150.0, gt=0, description="How long recall may take before Ollama is asked without.")
+    commit_deadline_ms: float = Field(2000.0, gt=0, description="How long the end of an answer waits for the ledger.")
+    capture_bytes_max: int = Field(8 * 1024 * 1024, gt=0, description="Most bytes of one answer that are kept.")
+    cloud: bool = Field(default=False, description="Let memories go to cloud models.")
+    trusted_peers: tuple[str, ...] = Field(
+        ("127.0.0.1", "::1"), description="Addresses whose identity headers are believed."
+    )
+
+
+class LedgerSettings(_Section):
+    """The SQLite file that holds the truth."""
+
+    queue_max: int = Field(1024, gt=0, description="Most writes that wait; beyond it exchanges go unrecorded.")
+
+
+class IndexSettings(_Section):
+    """Full text and vectors."""
+
+    candidates: int = Field(100, gt=0, description="Units that each half of the index offers to ranking.")
+
+
+class ModelsSettings(_Section):
+    """The embedder, and the model that sleep asks."""
+
+    embedder: str = Field("all-minilm-l6-v2", description="Embedding model.")
+    threads: int = Field(2, gt=0, description="Threads that embedding may use.")
+    sleep_model: str = Field("", description="Ollama model of sleep; empty: the model last talked to.")
+    completion_timeout_s: float = Field(600.0, gt=0, description="How long one completion of sleep may take.")
+
+
+class SleepSettings(_Section):
+    """The night."""
+
+    episode_gap_minutes: float = Field(30.0, gt=0, description="Silence that ends an episode (memv: 30 minutes).")
+    episode_messages_max: int = Field(40, gt=1, description="Most messages in one episode.")
+    gate_threshold: float = Field(0.5, ge=0, le=1, description="Gate score from which a message is admitted.")
+    floor: float = Field(0.05, ge=0, description="Strength below which a memory fades.")
+    base_days: float = Field(30.0, gt=0, description="Days in which an ordinary unused memory falls to 1/e.")
+    nightly_at: str = Field("03:30", pattern=r"^([01]\d|2[0-3]):[0-5]\d$", description="Local time of the nightly cycle.")
+
+
+class AdminSettings(_Section):
+    """The control plane."""
+
+    import_bytes_max: int = Field(256 * 1024 * 1024, gt=0, description="Largest import in one call.")
+
+
+class Settings(BaseSettings):
+    """All settings of one ltmld."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="LTMLD_", env_nested_delimiter="__", frozen=True, extra="forbid"
+    )
+
+    data_dir: Path = Field(
+        default_factory=lambda: Path(platformdirs.user_data_dir("ltmld", appauthor=False)),
+        description="Folder of the ledger, the index and the token.",
+    )
+    listen: str = Field("127.0.0.1:11435", description="Where clients reach the data plane.")
+    upstream: str = Field("http://127.0.0.1:11434", description="Where Ollama is.")
+    admin_listen: str = Field("127.0.0.1:11436", description="Where the control plane listens; loopback only.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+
+    proxy: ProxySettings = ProxySettings()
+    wake: WakeSettings = WakeSettings()
+    ledger: LedgerSettings = LedgerSettings()
+    index: IndexSettings = IndexSettings()
+    models: ModelsSettings = ModelsSettings()
+    sleep: SleepSettings = SleepSettings()
+    admin: AdminSettings = AdminSettings()
+
+    @field_validator("data_dir")
+    @classmethod
+    def _expanded(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @field_validator("listen", "admin_listen")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        split_address(value)
+        return value
+
+    @field_validator("upstream")
+    @classmethod
+    def _url(cls, value: str) -> str:
+        text = value if "://" in value else f"http://{value}"
+        parts = urlsplit(text)
+        if parts.scheme != "http" or not parts.hostname:
+            raise ValueError("must be http://host:port, the address of Ollama")
+        port = parts.port or (OLLAMA_PORT if "://" not in value else 80)
+        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        return f"http://{host}:{port}"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order the sources: flags, environment, then the TOML file."""
+        return (
+            init_settings,
+            env_settings,
+            TomlConfigSettingsSource(settings_cls, toml_file=config_file()),
+        )
+
+    @classmethod
+    def load(cls, **flags: Any) -> Self:
+        """Read all sources; *flags* that are ``None`` count as not given.
+
+        Raises:
+            SettingsError: a value is malformed, unknown or out of range.
+        """
+        try:
+            return cls(**{name: value for name, value in flags.items() if value is not None})
+        except ValidationError as error:
+            raise SettingsError(_explain(error)) from error
+        except ValueError as error:  # the TOML file itself
+            raise SettingsError(f"{config_file()} cannot be read: {error}. Correct or remove it.") from error
+
+
+def config_file() -> Path:
+    """Return the path of the TOML file (``LTMLD_CONFIG_DIR`` moves its folder)."""
+    return config_dir() / "config.toml"
+
+
+def config_dir() -> Path:
+    """Return the configuration folder, where a user's own prompts live too."""
+    explicit = os.environ.get("LTMLD_CONFIG_DIR")
+    return Path(explicit or platformdirs.user_config_dir("ltmld", appauthor=False)).expanduser().absolute()
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Split ``host:port`` or ``[v6]:port``.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    host, colon, port = address.rpartition(":")
+    if not colon or not host or not port.isdecimal() or not 0 <= int(port) <= 65535:
+        raise ValueError(f"must be host:port, not {address!r}")
+    return host.strip("[]"), int(port)
+
+
+def _explain(error: ValidationError) -> str:
+    lines = []
+    for item in error.errors():
+        name = ".".join(str(part) for part in item["loc"]) or "settings"
+        lines.append(f"setting {name}: {item['msg']} (got {item.get('input')!r})")
+    where = f"Check LTMLD_* variables, flags and {config_file()}."
+    return "; ".join(lines) + f". {where}"

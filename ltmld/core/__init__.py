@@ -1,0 +1,1 @@
+"""The domain as values and arithmetic: standard library only, no clock, no disk, no logger."""
