@@ -1,0 +1,1 @@
+"""Tests of ltmld, one folder a room."""

@@ -1,0 +1,1 @@
+"""What several rooms need to be tested: builders, small fakes, doors to shared data."""
