@@ -1,0 +1,1 @@
+"""The dialects: bytes in, values out; no sockets."""

@@ -1,0 +1,175 @@
+"""JSON read as Ollama reads it, with the place of every value, so that a change touches only what changes.
+
+Rules:
+1. Only the first value of a body counts; what follows it is kept and ignored (Go's ``json.Decoder``).
+2. Keys are matched without regard to case, the last of several wins, a ``null`` changes nothing (``encoding/json``).
+3. An edit inserts into the client's own text: key order, spelling of numbers, escapes and spaces all survive.
+4. A byte-order mark, NaN, a lone control character or broken UTF-8 is a ``WireError``: the body passes untouched.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from ltmld.errors import WireError
+
+_SPACE = re.compile(r"[ \t\n\r]*")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+# The two letters outside ASCII that Go's folding takes for ASCII ones: long s and the Kelvin sign.
+_FOLDS = {0x17F: "s", 0x212A: "k"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """One JSON value and where it stands: ``text[start:end]``.
+
+    ``members`` and ``items`` are filled as deep as the scan was asked to go; keys are folded.
+    """
+
+    start: int
+    end: int
+    value: Any = field(repr=False)
+    members: tuple[tuple[str, Node], ...] = field(default=(), repr=False)
+    items: tuple[Node, ...] = field(default=(), repr=False)
+
+    def last(self, name: str) -> Node | None:
+        """Return the last member called *name*, be it null."""
+        return next((node for key, node in reversed(self.members) if key == name), None)
+
+    def member(self, name: str) -> Node | None:
+        """Return the member called *name* that counts: the last that is not null."""
+        return next(
+            (node for key, node in reversed(self.members) if key == name and node.value is not None),
+            None,
+        )
+
+
+class Edit(NamedTuple):
+    """Put ``text`` in the place of ``[start:end]``."""
+
+    start: int
+    end: int
+    text: str
+
+
+def _refused(constant: str) -> Any:
+    raise ValueError(f"{constant} is not JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refused)
+
+
+def decode(body: bytes) -> str:
+    """Return the body's text.
+
+    Raises:
+        WireError: it is not UTF-8.
+    """
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise WireError(f"the body is not UTF-8 at byte {error.start}; it passes untouched") from error
+
+
+def scan(text: str, at: int = 0, *, depth: int, deeper: Mapping[str, int] | None = None) -> Node:
+    """Read the value at *at*, noting places *depth* containers deep (*deeper* says otherwise for some members).
+
+    Raises:
+        WireError: there is no such JSON.
+    """
+    at = _skip(text, at)
+    opening = text[at : at + 1]
+    if depth > 0 and opening == "{":
+        return _object(text, at, depth=depth, deeper=deeper or {})
+    if depth > 0 and opening == "[":
+        return _array(text, at, depth=depth)
+    return _leaf(text, at)
+
+
+def splice(text: str, edits: Iterable[Edit]) -> str:
+    """Return *text* with the edits made; they may not overlap."""
+    pieces: list[str] = []
+    at = 0
+    for edit in sorted(edits):
+        pieces += (text[at : edit.start], edit.text)
+        at = edit.end
+    return "".join((*pieces, text[at:]))
+
+
+def literal(text: str) -> str:
+    """Return *text* as a JSON string, quotes included, unicode as it is."""
+    return json.dumps(clean(text), ensure_ascii=False)
+
+
+def inner(text: str) -> str:
+    """Return *text* as it stands between the quotes of a JSON string."""
+    return literal(text)[1:-1]
+
+
+def compact(value: Any) -> str:
+    """Return *value* as JSON without spaces, keys in their order, unicode as it is."""
+    return clean(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+
+
+def clean(text: str) -> str:
+    """Return *text* with lone surrogates replaced, as Go does on reading: they cannot be stored as UTF-8."""
+    return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
+
+
+def fold(key: str) -> str:
+    """Return *key* as Ollama compares it."""
+    return key.lower() if key.isascii() else key.translate(_FOLDS).lower()
+
+
+def _object(text: str, start: int, *, depth: int, deeper: Mapping[str, int]) -> Node:
+    members: list[tuple[str, Node]] = []
+    at = _skip(text, start + 1)
+    while text[at : at + 1] != "}":
+        if members:
+            at = _skip(text, _expect(text, at, ","))
+        name = _leaf(text, at)
+        if not isinstance(name.value, str):
+            raise WireError(f"a key of the JSON body is not a string at character {at}")
+        key = fold(name.value)
+        node = scan(text, _expect(text, _skip(text, name.end), ":"), depth=deeper.get(key, depth - 1))
+        members.append((key, node))
+        at = _skip(text, node.end)
+    value: dict[str, Any] = {}
+    for key, node in members:
+        if node.value is not None or key not in value:
+            value[key] = node.value
+    return Node(start=start, end=at + 1, value=value, members=tuple(members))
+
+
+def _array(text: str, start: int, *, depth: int) -> Node:
+    items: list[Node] = []
+    at = _skip(text, start + 1)
+    while text[at : at + 1] != "]":
+        if items:
+            at = _expect(text, at, ",")
+        items.append(scan(text, at, depth=depth - 1))
+        at = _skip(text, items[-1].end)
+    return Node(start=start, end=at + 1, value=[item.value for item in items], items=tuple(items))
+
+
+def _leaf(text: str, at: int) -> Node:
+    try:
+        value, end = _DECODER.raw_decode(text, at)
+    except (ValueError, RecursionError) as error:
+        raise WireError(f"the body is not JSON: {error}; it passes untouched") from error
+    return Node(start=at, end=end, value=value)
+
+
+def _skip(text: str, at: int) -> int:
+    space = _SPACE.match(text, at)
+    return space.end() if space else at
+
+
+def _expect(text: str, at: int, mark: str) -> int:
+    if text[at : at + 1] != mark:
+        raise WireError(f"the body is not JSON: {mark!r} expected at character {at}; it passes untouched")
+    return at + 1

@@ -1,0 +1,175 @@
+"""Messages of a request body: read them, and find the place in them where a text goes.
+
+Rules:
+1. Native content is a string; OpenAI content may be an array of parts. Each Ollama part becomes a message of
+   its own, so a block is written into an existing text part, never added beside one of the system's.
+2. There is never a second system message for the sake of a block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ltmld.core.message import Attachment, Message, Role, ToolCall
+from ltmld.errors import WireError
+from ltmld.wire import fields
+from ltmld.wire.attachments import from_base64, from_part
+from ltmld.wire.json_text import Edit, Node, clean, compact, inner, literal
+from ltmld.wire.request import Request
+from ltmld.wire.sentinel import GAP, present, strip
+
+# OpenAI's name of old for a tool's answer.
+_ROLES = {"function": Role.TOOL}
+
+Tree = Mapping[str, Any]
+
+
+def read(items: Sequence[Any]) -> tuple[Message, ...]:
+    """Return the messages of a body, blocks of ltmld taken out.
+
+    Raises:
+        WireError: one of them is not understood.
+    """
+    return tuple(_message(item) for item in items)
+
+
+def injected(items: Sequence[Any]) -> bool:
+    """Tell whether a block of ltmld stands in any of them."""
+    return any(present(_words(item)) for item in items)
+
+
+def leading_system(said: Sequence[Message]) -> str | None:
+    """Return the words of a system message at the front, ``None`` when another message stands there."""
+    return said[0].text if said and said[0].role is Role.SYSTEM else None
+
+
+def edits(request: Request, *, block: str, base_system: str, notes: Mapping[int, str]) -> list[Edit]:
+    """Return the edits that put *block* and *notes* into a conversation; none for an empty one."""
+    node = request.root.member("messages")
+    if node is None or request.empty:
+        return []
+    made = [system_edit(node, block=block, base_system=base_system)] if block else []
+    return made + [prefix_edit(node.items[index], note) for index, note in notes.items() if note]
+
+
+def system_edit(messages: Node, *, block: str, base_system: str) -> Edit:
+    """Return the edit that puts *block* at the end of the system text, which is made when there is none.
+
+    *base_system* is the Modelfile's SYSTEM, which a client's system message would replace.
+    """
+    systems = [node for node in messages.items if _role(node.value) is Role.SYSTEM]
+    if systems and (systems[0] is messages.items[0] or not base_system):
+        return append_edit(systems[0], block)
+    content = literal(GAP.join(text for text in (base_system, block) if text))
+    made = f'{{"role":"system","content":{content}}}' + ("," if messages.items else "")
+    return Edit(messages.start + 1, messages.start + 1, made)
+
+
+def append_edit(message: Node, block: str) -> Edit:
+    """Return the edit that puts *block* after the words of a message."""
+    place = _text_nodes(message)
+    if place:
+        return after(place[-1], block)
+    content = message.last("content")
+    if content is not None and isinstance(content.value, list):
+        comma = "," if content.items else ""
+        return Edit(content.end - 1, content.end - 1, f'{comma}{{"type":"text","text":{literal(block)}}}')
+    return _content_edit(message, block)
+
+
+def prefix_edit(message: Node, note: str) -> Edit:
+    """Return the edit that puts *note* before the words of a message."""
+    place = _text_nodes(message)
+    if place:
+        return Edit(place[0].start + 1, place[0].start + 1, inner(note + GAP))
+    content = message.last("content")
+    if content is not None and isinstance(content.value, list):
+        comma = "," if content.items else ""
+        return Edit(content.start + 1, content.start + 1, f'{{"type":"text","text":{literal(note)}}}{comma}')
+    return _content_edit(message, note)
+
+
+def after(text: Node, block: str) -> Edit:
+    """Return the edit that puts *block* at the end of a string, with a gap where the string has words."""
+    return Edit(text.end - 1, text.end - 1, inner((GAP if text.value else "") + block))
+
+
+def _content_edit(message: Node, text: str) -> Edit:
+    null = message.last("content")
+    if null is not None:
+        return Edit(null.start, null.end, literal(text))
+    return Edit(message.start + 1, message.start + 1, f'"content":{literal(text)},')
+
+
+def _text_nodes(message: Node) -> list[Node]:
+    content = message.member("content")
+    if content is None:
+        return []
+    if isinstance(content.value, str):
+        return [content]
+    found = [part.member("text") for part in content.items if _is_text(part.value)]
+    return [node for node in found if node is not None and isinstance(node.value, str)]
+
+
+def _message(item: Any) -> Message:
+    if not isinstance(item, dict):
+        raise WireError("a message is not an object; the body passes untouched")
+    parts = _parts(item)
+    return Message(
+        role=_role(item),
+        text=strip(clean(_words(item))),
+        name=clean(fields.text(item, "name") or fields.text(item, "tool_name")),
+        thinking=clean(fields.text(item, "thinking") or fields.text(item, "reasoning")),
+        attachments=tuple(_attachments(item, parts)),
+        tool_calls=tuple(_call(call) for call in fields.items(item, "tool_calls")),
+        tool_call_id=clean(fields.text(item, "tool_call_id")),
+    )
+
+
+def _role(item: Tree) -> Role:
+    name = fields.text(item, "role").lower()
+    try:
+        return _ROLES.get(name) or Role(name)
+    except ValueError as error:
+        raise WireError(f"messages of role {name!r} are not known; the body passes untouched") from error
+
+
+def _parts(item: Tree) -> list[dict[str, Any]]:
+    content = item.get("content")
+    if content is None or isinstance(content, str):
+        return []
+    if not isinstance(content, list) or not all(isinstance(part, dict) for part in content):
+        raise WireError(
+            "the content of a message is neither text nor a list of parts; the body passes untouched"
+        )
+    return content
+
+
+def _words(item: Any) -> str:
+    content = item.get("content") if isinstance(item, dict) else None
+    if isinstance(content, str):
+        return content
+    # Ollama makes each part a message, and joins messages of one role with an empty line.
+    return GAP.join(fields.text(part, "text") for part in _parts(item) if _is_text(part)) if content else ""
+
+
+def _is_text(part: Any) -> bool:
+    return isinstance(part, dict) and part.get("type") in ("text", "input_text")
+
+
+def _attachments(item: Tree, parts: Sequence[dict[str, Any]]) -> list[Attachment]:
+    found = [from_base64(image) for image in fields.items(item, "images")]
+    return found + [attached for part in parts if (attached := from_part(part)) is not None]
+
+
+def _call(call: Any) -> ToolCall:
+    if not isinstance(call, dict):
+        raise WireError("a tool call is not an object; the body passes untouched")
+    function = fields.members(call, "function")
+    arguments = function.get("arguments") or {}
+    return ToolCall(
+        name=clean(fields.text(function, "name")),
+        arguments=clean(arguments) if isinstance(arguments, str) else compact(arguments),
+        id=clean(fields.text(call, "id")),
+    )
