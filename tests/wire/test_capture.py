@@ -324,6 +324,7 @@ def test_the_limit_never_splits_a_character() -> None:
     capture = capture_for("/api/generate", bytes_max=4)
     capture.begin(status=200, content_type="application/x-ndjson")
     capture.feed(orjson.dumps({"response": "aé\N{SNOWMAN}z"}) + b"\n")
+    capture.feed(orjson.dumps({"response": "b"}) + b"\n")
     assert capture.reply().text == "aé"
 
 

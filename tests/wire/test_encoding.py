@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 import zstandard
 
@@ -26,8 +28,11 @@ def test_a_zstd_body_is_unpacked_however_it_was_written() -> None:
 def test_a_body_that_unpacks_beyond_the_limit_is_refused() -> None:
     bomb = zstandard.compress(bytes(50_000_000))
     assert len(bomb) < 10_000
+    tracemalloc.start()
     with pytest.raises(WireError, match="more than 1000 bytes"):
         decoded(bomb, "zstd", 1000)
+    assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    tracemalloc.stop()
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "br", "zstd, gzip"])

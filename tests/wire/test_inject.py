@@ -71,6 +71,12 @@ def test_there_is_never_a_second_system_message_for_the_sake_of_a_block() -> Non
     assert tree["messages"][2]["content"] == "New rule." + GAP + BLOCK
 
 
+def test_where_ollama_itself_would_put_the_modelfiles_system_in_front_the_block_goes_there() -> None:
+    later = [user(), {"role": "system", "content": "New rule."}, user()]
+    tree = injected("/api/chat", {"messages": later}, base_system="You are tiny.")
+    assert tree["messages"] == [{"role": "system", "content": "You are tiny." + GAP + BLOCK}, *later]
+
+
 def test_notes_stand_before_the_words_of_their_user_messages() -> None:
     messages = [user("one"), {"role": "assistant", "content": "ok"}, user("two")]
     tree = injected("/api/chat", {"messages": messages}, block="", notes={0: NOTE, 2: NOTE + "2"})
