@@ -278,7 +278,10 @@ def test_the_wheel_holds_everything_that_runs_and_nothing_else(tmp_path: Path) -
     assert verdict.returncode == 0, verdict.stderr
     held = {name for wheel in tmp_path.glob("*.whl") for name in zipfile.ZipFile(wheel).namelist()}
 
-    shipped = {path.relative_to(ROOT).as_posix() for path in sources("ltmld")} | {"ltmld/py.typed"}
+    code = (
+        path for path in (ROOT / "ltmld").rglob("*") if path.is_file() and "__pycache__" not in path.parts
+    )
+    shipped = {named(path) for path in code}
     shipped |= {
         f"ltmld/_resources/{named(path)}"
         for folder in ("prompts", "systemd", "launchd")
