@@ -1,0 +1,1 @@
+"""The control plane: an HTTP API on the loopback address, behind a token."""
