@@ -1,0 +1,296 @@
+"""One client's connection: requests in, one relay at a time, answers out in the order of the requests.
+
+Rules:
+1. The end of the client's direction means that the client is gone, as it does for Ollama itself: a closed
+   connection and a half-closed one look the same from here.
+2. Nothing is gathered without a limit: heads by ``head_bytes_max``, pipelined requests likewise, bodies by
+   pausing the reading.
+3. An answer given before its request was read whole is followed by a lingering close, for a plain close
+   would reset the connection and could take the answer with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from typing import cast
+
+from ltmld.proxy.chunks import END, ChunkReader, ChunksRefusedError
+from ltmld.proxy.head import HEAD_END, Framing, HeadRefusedError, Request, has_bare_lf, read_request
+from ltmld.proxy.plane import Plane
+from ltmld.proxy.refusal import answer, refused
+from ltmld.proxy.relay import Relay
+
+LINGER_S = 5.0
+"""How long an unread request is drained after its answer; nginx's lingering_timeout is 5 s too."""
+
+_RESET = struct.pack("ii", 1, 0)
+
+
+class Client(asyncio.Protocol):
+    """One accepted connection."""
+
+    __slots__ = (
+        "_backlog",
+        "_body_ended",
+        "_closing",
+        "_lingering",
+        "_plane",
+        "_reader",
+        "_reading",
+        "_relay",
+        "_remaining",
+        "full",
+        "idle_since",
+        "peer",
+        "transport",
+    )
+
+    def __init__(self, plane: Plane) -> None:
+        self._plane = plane
+        self._relay: Relay | None = None
+        self._backlog = b""
+        self._remaining = 0
+        self._reader: ChunkReader | None = None
+        self._body_ended = True
+        self._reading = True
+        self._lingering = False
+        self._closing = False
+        self.full = False
+        """The client takes no more for now."""
+        self.idle_since = 0.0
+        self.peer = ""
+
+    @property
+    def idle(self) -> bool:
+        """Whether no request is being answered."""
+        return self._relay is None
+
+    # --- asyncio.Protocol ---
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin to serve."""
+        self.transport: asyncio.Transport = cast(
+            "asyncio.Transport", transport
+        )  # a TCP connection has no other kind
+        address = transport.get_extra_info("peername")
+        self.peer = str(address[0]) if address else ""
+        self.idle_since = asyncio.get_running_loop().time()
+        self._plane.clients.add(self)
+        if self._plane.draining:
+            self.shut()
+
+    def data_received(self, data: bytes) -> None:
+        """Take a part of a request, or of several."""
+        relay = self._relay
+        if relay is not None:
+            if relay.tunneling:
+                relay.through(data)
+                return
+            if not self._body_ended:
+                data = self._pass_body(relay, data)
+        if self._lingering or not data:
+            return
+        self._backlog += data
+        if self._relay is None:
+            self._next_requests()
+        else:
+            self.tune()
+
+    def eof_received(self) -> bool:
+        """The client has gone (rule 1)."""
+        relay, self._relay = self._relay, None
+        self._closing = True
+        if relay is not None:
+            relay.client_gone()
+            self.transport.abort()
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - why it left changes nothing
+        """The client has gone."""
+        relay, self._relay = self._relay, None
+        self._closing = True
+        self._plane.left(self)
+        if relay is not None:
+            relay.client_gone()
+
+    def pause_writing(self) -> None:
+        """The client takes no more for now."""
+        self.full = True
+        if self._relay is not None:
+            self._relay.client_full()
+
+    def resume_writing(self) -> None:
+        """The client takes more again."""
+        self.full = False
+        if self._relay is not None:
+            self._relay.client_ready()
+
+    # --- for the relay ---
+
+    def write(self, data: bytes) -> None:
+        """Send *data*, in one write."""
+        self.transport.write(data)
+
+    def tune(self) -> None:
+        """Pause or resume reading, as the relay and the backlog have it."""
+        choked = self._relay is not None and self._relay.choked
+        wanted = not choked and len(self._backlog) <= self._plane.settings.head_bytes_max
+        if wanted == self._reading or self.transport.is_closing():
+            return
+        self._reading = wanted
+        if wanted:
+            self.transport.resume_reading()
+        else:
+            self.transport.pause_reading()
+
+    def switched(self) -> None:
+        """Hand over what has been read: from now on it belongs to the tunnel."""
+        if self._relay is not None and self._backlog:
+            backlog, self._backlog = self._backlog, b""
+            self._relay.through(backlog)
+
+    def relay_ended(self, *, keep: bool) -> None:
+        """Go on with the next request, or close."""
+        self._relay = None
+        if self._closing or self.transport.is_closing():
+            return
+        if not keep or self._plane.draining:
+            self._close_gently()
+            return
+        self.idle_since = asyncio.get_running_loop().time()
+        if self._backlog:
+            self._next_requests()
+        self.tune()
+
+    def break_off(self, *, hard: bool) -> None:
+        """Close so that the client sees that the answer is not whole."""
+        if hard:
+            peer = self.transport.get_extra_info("socket")
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            self.transport.abort()
+        else:
+            self.transport.close()
+
+    def shut(self) -> None:
+        """Close now; what is under way is broken off."""
+        self._closing = True
+        self.transport.abort()
+
+    # --- requests ---
+
+    def _next_requests(self) -> None:
+        while self._relay is None and self._backlog and not self._closing:
+            try:
+                request = self._read_head()
+            except HeadRefusedError as error:
+                self._refuse(error.status, str(error))
+                return
+            if request is None:
+                return
+            self._begin(request)
+
+    def _read_head(self) -> Request | None:
+        """Take one head out of the backlog; ``None``: it is not complete.
+
+        Raises:
+            HeadRefusedError: it never will be one that may go on.
+        """
+        backlog = self._backlog
+        while backlog.startswith(b"\r\n"):  # RFC 9112 2.2: empty lines before a request are to be ignored
+            backlog = backlog[2:]
+        end = backlog.find(HEAD_END)
+        head_bytes = end + 4 if end >= 0 else len(backlog)
+        if head_bytes > self._plane.settings.head_bytes_max:
+            raise HeadRefusedError(
+                f"the request's head is larger than {self._plane.settings.head_bytes_max} bytes "
+                "(LTMLD_PROXY__HEAD_BYTES_MAX)",
+                status=431,
+            )
+        if end < 0:
+            if has_bare_lf(backlog):  # refused now: the end of such a head might never come
+                raise HeadRefusedError("a line of the request's head ends in a bare LF; lines end in CR LF")
+            self._backlog = backlog
+            return None
+        request = read_request(backlog[:head_bytes], peer=self.peer)
+        self._backlog = backlog[head_bytes:]
+        return request
+
+    def _begin(self, request: Request) -> None:
+        self._remaining = request.length
+        self._reader = None
+        if request.framing is Framing.CHUNKED:
+            self._reader = ChunkReader(trailer_bytes_max=self._plane.settings.head_bytes_max)
+        self._body_ended = request.framing is Framing.NONE
+        payloads: list[bytes] = []
+        if not self._body_ended and self._backlog:
+            data, self._backlog = self._backlog, b""
+            try:
+                payloads = self._read_body(data)
+            except ChunksRefusedError as error:
+                self._refuse(400, str(error))
+                return
+        relay = self._relay = Relay(self._plane, self, request)
+        self._look_behind(relay)
+        relay.start(payloads, ended=self._body_ended, end=self._body_end())
+
+    def _pass_body(self, relay: Relay, data: bytes) -> bytes:
+        """Pass on what belongs to the body, return the rest."""
+        try:
+            payloads = self._read_body(data)
+        except ChunksRefusedError as error:
+            self._refuse_body(relay, error)
+            return b""
+        rest, self._backlog = self._backlog, b""
+        self._look_behind(relay)
+        relay.body(payloads, ended=self._body_ended, end=self._body_end())
+        return rest
+
+    def _read_body(self, data: bytes) -> list[bytes]:
+        """Return the payloads in *data*; what follows the body goes to the backlog."""
+        if self._reader is not None:
+            payloads = self._reader.feed(data)
+            self._body_ended = self._reader.ended
+            return payloads
+        body = data if len(data) <= self._remaining else data[: self._remaining]
+        self._backlog = data[len(body) :]
+        self._remaining -= len(body)
+        self._body_ended = not self._remaining
+        return [body] if body else []
+
+    def _body_end(self) -> bytes:
+        return self._reader.end() if self._reader is not None and self._reader.ended else END
+
+    def _look_behind(self, relay: Relay) -> None:
+        if self._reader is not None and self._reader.extra:
+            # A request pipelined behind a chunked body: the close tells its sender to send it again (RFC 9112 9.3.2).
+            relay.close_after()
+
+    # --- refusals and closing ---
+
+    def _refuse_body(self, relay: Relay, error: ChunksRefusedError) -> None:
+        self._closing = True
+        relay.abandon()
+        if relay.answered:
+            self.shut()
+        else:
+            self._refuse(400, str(error))
+
+    def _refuse(self, status: int, message: str) -> None:
+        self._plane.stats.refused += 1
+        self.write(answer(status, refused(message), close=True))
+        self._close_gently(unread=True)
+
+    def _close_gently(self, *, unread: bool = False) -> None:
+        """Close; where the client may still be sending, read and drop for a while first."""
+        self._closing = True
+        if self._body_ended and not self._backlog and not unread:
+            self.transport.close()
+            return
+        self._lingering = True
+        self._backlog = b""
+        self.tune()
+        if not self.transport.is_closing():
+            self.transport.write_eof()
+        asyncio.get_running_loop().call_later(LINGER_S, self.transport.abort)

@@ -1,0 +1,254 @@
+"""Request and response heads: read strictly, passed on as they came, minus what belongs to one hop.
+
+Rules:
+1. What is read two ways by two parsers is refused (RFC 9112 11.2): both framings, contradicting lengths,
+   bare LF, folded lines, white space before a colon.
+2. What is not refused goes on byte for byte: order, case and spelling of every header are the sender's.
+3. Hop-by-hop headers, those named by ``Connection``, and ltmld's own ``X-LTMLD-*`` stay here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+
+from ltmld.core.ports import RequestHead
+
+HEAD_END = b"\r\n\r\n"
+OWN_PREFIX = b"x-ltmld-"
+
+_HOP = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"te", b"upgrade"})
+# Naming these in Connection would change what the message is, or how long it is: the name is ignored.
+_NEVER_NAMED = frozenset({b"host", b"content-length", b"transfer-encoding", b"content-type"})
+_TELLING = _HOP | {b"content-length", b"transfer-encoding", b"expect"}
+
+_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_FIELDS = rb"(?:" + _TOKEN + rb":[\t\x20-\x7e\x80-\xff]*\r\n)*\r\n"
+_REQUEST = re.compile(rb"(" + _TOKEN + rb") ([\x21-\x7e\x80-\xff]+) HTTP/1\.([01])\r\n" + _FIELDS)
+_RESPONSE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: [\t\x20-\x7e\x80-\xff]*)?\r\n" + _FIELDS)
+_BARE_LF = re.compile(rb"(?<!\r)\n")
+_OTHER_VERSION = re.compile(rb"[^\r\n]* HTTP/(?!1\.[01]\r)[0-9.]+\r\n")
+_LENGTH_LINE = re.compile(rb"\ncontent-length:[^\r\n]*\r\n", re.IGNORECASE)
+_LENGTH_DIGITS_MAX = 18  # under 2**63, which every parser downstream can hold
+
+
+class HeadRefusedError(ValueError):
+    """A head that must not go on; ``status`` is what its sender is told. Never leaves this room."""
+
+    def __init__(self, message: str, *, status: int = 400) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Framing(IntEnum):
+    """How the end of a body is found."""
+
+    NONE = 0
+    LENGTH = 1
+    CHUNKED = 2
+    UNTIL_EOF = 3
+
+
+@dataclass(slots=True, kw_only=True)
+class Request:
+    """One request head: ``head`` for deciding, ``raw`` for passing on (both with everything that came)."""
+
+    head: RequestHead
+    raw: bytes
+    framing: Framing
+    length: int
+    http10: bool
+    close: bool
+    """The client wants its connection closed after the answer."""
+    upgrade: bool
+    expects_continue: bool
+    stripped: frozenset[bytes]
+    """Lower-case names that do not go on; empty: ``raw`` goes on as it is."""
+
+    def forward(self, *, drop: frozenset[bytes] = frozenset(), length: int | None = None) -> bytes:
+        """Return the head for upstream; *length* replaces the framing by a Content-Length."""
+        unwanted = self.stripped | drop
+        if length is None:
+            return _without(self.raw, unwanted) if unwanted else self.raw
+        framed = _without(self.raw, unwanted | {b"transfer-encoding"})
+        line = b"Content-Length: %d\r\n" % length
+        if len(_LENGTH_LINE.findall(framed)) == 1:  # in its place, so that the order of headers stays
+            return _LENGTH_LINE.sub(b"\n" + line, framed)
+        return _without(framed, frozenset({b"content-length"}))[:-2] + line + b"\r\n"
+
+
+@dataclass(slots=True, kw_only=True)
+class Response:
+    """One response head, final or interim."""
+
+    raw: bytes
+    status: int
+    http10: bool
+    framing: Framing
+    length: int
+    close: bool
+    stripped: frozenset[bytes]
+    content_type: str
+
+    def forward(self, *, close: bool, drop: frozenset[bytes] = frozenset()) -> bytes:
+        """Return the head for the client; *close* tells it that its connection ends with this answer."""
+        unwanted = self.stripped | drop
+        kept = _without(self.raw, unwanted) if unwanted else self.raw
+        return kept[:-2] + b"Connection: close\r\n\r\n" if close else kept
+
+
+def read_request(raw: bytes, *, peer: str) -> Request:
+    """Read one request head, ``raw`` including the empty line.
+
+    Raises:
+        HeadRefusedError: it is malformed, or two parsers could read it two ways.
+    """
+    match = _REQUEST.fullmatch(raw)
+    if match is None:
+        raise _why_not(raw)
+    method, target, minor = match.groups()
+    headers, telling, own = _headers(raw)
+    http10 = minor == b"0"
+    upgrade = b"upgrade" in telling and b"upgrade" in _tokens(telling.get(b"connection", ()))
+    framing, length = _request_framing(telling, http10=http10)
+    return Request(
+        head=RequestHead(method=method.decode(), target=target.decode("latin-1"), headers=headers, peer=peer),
+        raw=raw,
+        framing=framing,
+        length=length,
+        http10=http10,
+        close=http10 or b"close" in _tokens(telling.get(b"connection", ())),
+        upgrade=upgrade,
+        expects_continue=telling.get(b"expect", (b"",))[0].lower() == b"100-continue",
+        stripped=_stripped(telling, own, upgrade=upgrade),
+    )
+
+
+def read_response(raw: bytes) -> Response:
+    """Read one response head; framing is as if the request were a plain GET.
+
+    Raises:
+        HeadRefusedError: it is malformed.
+    """
+    match = _RESPONSE.fullmatch(raw)
+    if match is None:
+        raise HeadRefusedError("its head is malformed")
+    status = int(match[2])
+    headers, telling, _ = _headers(raw)
+    framing, length = _response_framing(telling, status)
+    connection = _tokens(telling.get(b"connection", ()))
+    stripped = _stripped(telling, frozenset(), upgrade=status == 101)
+    if framing is Framing.CHUNKED and b"content-length" in telling:
+        stripped |= {b"content-length"}
+    http10 = match[1] == b"0"
+    return Response(
+        raw=raw,
+        status=status,
+        http10=http10,
+        framing=framing,
+        length=length,
+        close=b"close" in connection or (http10 and b"keep-alive" not in connection),
+        stripped=stripped,
+        content_type=next((v for k, v in headers if k == b"content-type"), b"").decode("latin-1"),
+    )
+
+
+def has_bare_lf(partial: bytes) -> bool:
+    """Tell whether an unfinished head already holds a line end that only some parsers accept."""
+    return _BARE_LF.search(partial) is not None
+
+
+def _headers(
+    raw: bytes,
+) -> tuple[tuple[tuple[bytes, bytes], ...], dict[bytes, list[bytes]], frozenset[bytes]]:
+    headers = []
+    telling: dict[bytes, list[bytes]] = {}
+    own = []
+    for line in raw[:-4].split(b"\r\n")[1:]:
+        name, _, value = line.partition(b":")
+        key = name.lower()
+        value = value.strip(b" \t")
+        headers.append((key, value))
+        if key in _TELLING:
+            telling.setdefault(key, []).append(value)
+        elif key.startswith(OWN_PREFIX):
+            own.append(key)
+    return tuple(headers), telling, frozenset(own)
+
+
+def _stripped(telling: dict[bytes, list[bytes]], own: frozenset[bytes], *, upgrade: bool) -> frozenset[bytes]:
+    hop = _HOP.intersection(telling)
+    if not hop:
+        return own
+    named = frozenset(_tokens(telling.get(b"connection", ()))) - _NEVER_NAMED
+    if upgrade:  # the two headers are the request for a tunnel; without them there is none
+        return (hop | named | own) - {b"connection", b"upgrade"}
+    return hop | named | own
+
+
+def _tokens(values: Iterable[bytes]) -> list[bytes]:
+    return [
+        token.strip(b" \t").lower() for value in values for token in value.split(b",") if token.strip(b" \t")
+    ]
+
+
+def _request_framing(telling: dict[bytes, list[bytes]], *, http10: bool) -> tuple[Framing, int]:
+    codings = telling.get(b"transfer-encoding")
+    lengths = telling.get(b"content-length")
+    if codings is not None:
+        if lengths is not None:
+            raise HeadRefusedError(
+                "the request has both Content-Length and Transfer-Encoding; send one of them"
+            )
+        if (
+            http10
+            or len(codings) > 1
+            or _tokens(codings)[-1:] != [b"chunked"]
+            or _tokens(codings).count(b"chunked") > 1
+        ):
+            raise HeadRefusedError("the request's Transfer-Encoding does not end in one 'chunked'")
+        return Framing.CHUNKED, 0
+    if lengths is None:
+        return Framing.NONE, 0
+    length = _length(lengths, whose="the request")
+    return (Framing.LENGTH if length else Framing.NONE), length
+
+
+def _response_framing(telling: dict[bytes, list[bytes]], status: int) -> tuple[Framing, int]:
+    if status < 200 or status in (204, 304):
+        return Framing.NONE, 0
+    codings = telling.get(b"transfer-encoding")
+    if codings is not None:
+        return (Framing.CHUNKED if _tokens(codings)[-1:] == [b"chunked"] else Framing.UNTIL_EOF), 0
+    lengths = telling.get(b"content-length")
+    if lengths is None:
+        return Framing.UNTIL_EOF, 0
+    length = _length(lengths, whose="its head")
+    return (Framing.LENGTH if length else Framing.NONE), length
+
+
+def _length(values: list[bytes], *, whose: str) -> int:
+    first = values[0]
+    if any(value != first for value in values):
+        raise HeadRefusedError(f"{whose} has contradicting Content-Length headers")
+    if not first.isdigit() or len(first) > _LENGTH_DIGITS_MAX:
+        raise HeadRefusedError(f"{whose} has a Content-Length that is not a plain number")
+    return int(first)
+
+
+def _without(raw: bytes, unwanted: frozenset[bytes]) -> bytes:
+    first, *lines = raw[:-4].split(b"\r\n")
+    kept = [line for line in lines if line.partition(b":")[0].lower() not in unwanted]
+    return b"\r\n".join([first, *kept, b"", b""])
+
+
+def _why_not(raw: bytes) -> HeadRefusedError:
+    if has_bare_lf(raw):
+        return HeadRefusedError("a line of the request's head ends in a bare LF; lines end in CR LF")
+    if b"\r\n " in raw or b"\r\n\t" in raw:
+        return HeadRefusedError("a header of the request is folded over two lines; send it on one")
+    if _OTHER_VERSION.match(raw):
+        return HeadRefusedError("only HTTP/1.0 and HTTP/1.1 are spoken here", status=505)
+    return HeadRefusedError("the request's head is not HTTP/1.1: check its request line and headers")

@@ -1,0 +1,43 @@
+"""What all connections of one data plane share."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
+
+from ltmld.config import ProxySettings
+from ltmld.core.ports import Attendant
+from ltmld.proxy.stats import Stats
+from ltmld.proxy.upstream import Pool
+
+if TYPE_CHECKING:
+    from ltmld.proxy.client import Client
+
+
+class Plane:
+    """Settings, the pool, the counters, the attendant, and the tasks that somebody must wait for."""
+
+    def __init__(self, *, upstream: tuple[str, int], settings: ProxySettings) -> None:
+        self.settings = settings
+        self.pool = Pool(upstream, settings)
+        self.stats = Stats()
+        self.attendant: Attendant | None = None
+        self.draining = False
+        self.clients: set[Client] = set()
+        self.empty = asyncio.Event()
+        """Set when the last client has left while the plane drains."""
+        self.tasks: set[asyncio.Task[None]] = set()
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run *work* as a task that ``Proxy.stop`` waits for."""
+        task = asyncio.get_running_loop().create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+        return task
+
+    def left(self, client: Client) -> None:
+        """Take note that *client* has gone."""
+        self.clients.discard(client)
+        if self.draining and not self.clients:
+            self.empty.set()

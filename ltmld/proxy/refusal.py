@@ -1,0 +1,45 @@
+"""The few answers that ltmld gives itself: refusals, and "Ollama is away"."""
+
+from __future__ import annotations
+
+import json
+
+from ltmld.core.ports import Attendant, RequestHead
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+_REASONS = {
+    400: "Bad Request",
+    431: "Request Header Fields Too Large",
+    502: "Bad Gateway",
+    505: "HTTP Version Not Supported",
+}
+
+
+def answer(status: int, body: bytes, *, close: bool, with_body: bool = True) -> bytes:
+    """Return a whole answer with a JSON *body*."""
+    head = (
+        f"HTTP/1.1 {status} {_REASONS[status]}\r\n"
+        "Content-Type: application/json; charset=utf-8\r\n"
+        f"Content-Length: {len(body)}\r\n" + ("Connection: close\r\n" if close else "") + "\r\n"
+    )
+    return head.encode() + (body if with_body else b"")
+
+
+def refused(message: str) -> bytes:
+    """Return the body of a refusal; nobody's dialect is known when a head cannot be read."""
+    return _json({"error": f"ltmld: {message}."})
+
+
+def unavailable(attendant: Attendant | None, head: RequestHead, message: str) -> bytes:
+    """Return the body of a 502, in the shape that the client of this path understands."""
+    if attendant is not None:
+        return attendant.unavailable(head, message)
+    if head.path.startswith("/v1/"):
+        error = {"message": f"ltmld: {message}", "type": "api_error", "param": None, "code": None}
+        return _json({"error": error})
+    return _json({"error": f"ltmld: {message}"})
+
+
+def _json(tree: object) -> bytes:
+    return json.dumps(tree, ensure_ascii=False, separators=(",", ":")).encode()

@@ -1,0 +1,378 @@
+"""One request on its way to Ollama, and its answer on its way back.
+
+Rules:
+1. A relay ends exactly once: answered, broken off, or left by its client. Then it holds no connection.
+2. A client that goes away takes its connection to Ollama with it at once, whatever was going on.
+3. A request is repeated at most once, only when a kept-alive connection died before a byte of an answer,
+   and only when all that was sent of it is still here.
+4. Whatever the ending, a recording is closed once, after its commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Protocol
+
+from ltmld.errors import UpstreamError
+from ltmld.proxy.answer import Answer
+from ltmld.proxy.chunks import ChunksRefusedError, frame
+from ltmld.proxy.head import Framing, HeadRefusedError, Request
+from ltmld.proxy.look import EXPECT, Look
+from ltmld.proxy.plane import Plane
+from ltmld.proxy.refusal import CONTINUE, answer, unavailable
+from ltmld.proxy.tap import Tap
+from ltmld.proxy.upload import Upload
+from ltmld.proxy.upstream import Upstream
+
+COMMIT_HELD_BYTES_MAX = 256 * 1024
+"""Most bytes that pile up behind a terminator before reading from Ollama pauses."""
+
+_INFERENCE = ("/api/chat", "/api/generate", "/api/embed", "/v1/")
+
+
+class Origin(Protocol):
+    """The client, as its relay sees it."""
+
+    full: bool
+
+    def write(self, data: bytes) -> None:
+        """Send *data*."""
+
+    def tune(self) -> None:
+        """Look again whether reading is to pause."""
+
+    def switched(self) -> None:
+        """Hand over what has been read: from now on it belongs to the tunnel."""
+
+    def relay_ended(self, *, keep: bool) -> None:
+        """The answer is over; *keep* the connection or close it."""
+
+    def break_off(self, *, hard: bool) -> None:
+        """Close so that the client sees a broken answer; *hard*: a plain close would look like an end."""
+
+
+class Relay:
+    """The pairing of one client's request with one connection to Ollama."""
+
+    __slots__ = (
+        "_answer",
+        "_client",
+        "_commit",
+        "_inference",
+        "_look",
+        "_over",
+        "_plane",
+        "_request",
+        "_retried",
+        "_upload",
+    )
+
+    def __init__(self, plane: Plane, client: Origin, request: Request) -> None:
+        self._plane = plane
+        self._client = client
+        self._request = request
+        self._upload = Upload()
+        self._answer = Answer(
+            request,
+            write=client.write,
+            closes=request.close or plane.draining,
+            head_bytes_max=plane.settings.head_bytes_max,
+        )
+        self._inference = request.head.method == "POST" and request.head.target.startswith(_INFERENCE)
+        self._look: Look | None = None
+        """Set while the body is read for the attendant."""
+        self._commit: asyncio.Task[None] | None = None
+        self._retried = False
+        self._over = False
+
+    # --- from the client ---
+
+    def start(self, payloads: list[bytes], *, ended: bool, end: bytes) -> None:
+        """Begin with as much of the body as came with the head."""
+        self._count_start()
+        self._look = self._begin_look()
+        if self._look is None:
+            self._upload.send(self._request.forward())
+            self.body(payloads, ended=ended, end=end)
+            self._open()
+        else:
+            if self._request.expects_continue and not payloads:
+                self._client.write(CONTINUE)
+            self.body(payloads, ended=ended, end=end)
+
+    def body(self, payloads: list[bytes], *, ended: bool, end: bytes) -> None:
+        """Take the next payloads of the body; *end* are the bytes that end a chunked one."""
+        self._upload.ended = ended
+        if self._look is not None:
+            self._look_at(self._look, payloads, ended=ended, end=end)
+            return
+        if self._request.framing is Framing.CHUNKED:
+            payloads = [frame(payload) for payload in payloads]
+            if ended:
+                payloads.append(end)
+        if payloads:
+            self._upload.send(payloads[0] if len(payloads) == 1 else b"".join(payloads))
+            if self._upload.upstream is None:
+                self._client.tune()
+
+    def through(self, data: bytes) -> None:
+        """Pass bytes of a tunnel."""
+        if self._upload.upstream is not None:
+            self._upload.upstream.write(data)
+
+    @property
+    def tunneling(self) -> bool:
+        """Whether Ollama has switched protocols: bytes pass both ways from now on."""
+        return self._answer.tunnel
+
+    @property
+    def answered(self) -> bool:
+        """Whether the client has been sent a head."""
+        return self._answer.head is not None
+
+    @property
+    def choked(self) -> bool:
+        """Whether the client's body must wait."""
+        return self._look is None and self._upload.choked
+
+    def client_full(self) -> None:
+        """Stop reading the answer: the client takes no more."""
+        if self._upload.upstream is not None:
+            self._upload.upstream.pause()
+
+    def client_ready(self) -> None:
+        """Read on."""
+        if self._upload.upstream is not None and not self._piled_up():
+            self._upload.upstream.resume()
+
+    def client_gone(self) -> None:
+        """Leave everything: nobody reads the answer any more."""
+        if not self._over:
+            self._plane.stats.hang_ups += 1
+            self.abandon()
+
+    def abandon(self) -> None:
+        """End without an answer, or without the rest of it."""
+        if self.tunneling:
+            upstream = self._upload.detach()
+            if upstream is not None:
+                upstream.finish()
+        self._end(error="")
+
+    def close_after(self) -> None:
+        """Let the client's connection end with this answer."""
+        self._answer.closes = True
+
+    # --- looking into it ---
+
+    def _begin_look(self) -> Look | None:
+        attendant, request = self._plane.attendant, self._request
+        if attendant is None or request.upgrade or not attendant.looks_into(request.head):
+            return None
+        bytes_max = self._plane.settings.look_bytes_max
+        if request.length > bytes_max:
+            self._plane.stats.unread += 1
+            return None
+        return Look(request, attendant, bytes_max=bytes_max)
+
+    def _look_at(self, look: Look, payloads: list[bytes], *, ended: bool, end: bytes) -> None:
+        if not look.add(payloads):
+            self._look = None
+            self._plane.stats.unread += 1
+            self._upload.send(self._request.forward(drop=EXPECT))
+            self.body(look.payloads, ended=ended, end=end)
+            self._open()
+        elif ended:
+            self._plane.stats.looked_into += 1
+            self._plane.spawn(self._attend(look, end))
+
+    async def _attend(self, look: Look, end: bytes) -> None:
+        plan, whole = await look.attend(end=end)
+        if plan.recording is not None:
+            self._answer.tap = Tap(plan.recording)
+        if self._over:  # the client left meanwhile
+            await self._conclude(error="")
+            return
+        self._look = None
+        self._upload.whole = True
+        self._upload.send(whole)
+        self._open()
+
+    # --- to Ollama ---
+
+    def _open(self) -> None:
+        # A kept-alive connection may have died unseen: only what can be repeated may meet one.
+        upstream = self._plane.pool.take() if self._upload.repeatable(self._request) else None
+        if upstream is None:
+            self._plane.spawn(self._connect())
+        else:
+            self._attach(upstream)
+
+    async def _connect(self) -> None:
+        try:
+            upstream = await self._plane.pool.connect()
+        except UpstreamError as error:
+            if not self._over:
+                self._fail(str(error))
+            return
+        if self._over:
+            upstream.drop()
+        else:
+            self._attach(upstream)
+
+    def _attach(self, upstream: Upstream) -> None:
+        upstream.user = self
+        upstream.uses += 1
+        if self._client.full:
+            upstream.pause()
+        self._upload.attach(upstream)
+        self._client.tune()
+
+    # --- from Ollama ---
+
+    def from_upstream(self, data: bytes) -> None:
+        """Pass on what has arrived."""
+        if self._over:
+            return
+        self._upload.settle()
+        try:
+            self._answer.feed(data, upload_ended=self._upload.ended)
+        except (HeadRefusedError, ChunksRefusedError) as error:
+            self._broken(f"Ollama at {self._plane.pool.url} sent an answer that is not HTTP/1.1: {error}.")
+            return
+        if self._answer.tap is not None and self._commit is None and self._answer.tap.due:
+            self._commit = self._plane.spawn(self._committing(self._answer.tap))
+        if self._answer.tunnel:
+            self._client.switched()
+        if self._answer.body_ended:
+            self._release()
+        if self._answer.ended:
+            self._end(error="")
+        elif self._piled_up():
+            self.client_full()
+
+    def upstream_lost(self, error: Exception | None) -> None:
+        """Repeat, answer 502, or break off: the connection is gone."""
+        upstream = self._upload.detach()
+        if self._over:
+            return
+        if self._answer.started:
+            self._lost_midway(error)
+        elif upstream is not None and upstream.uses > 1 and not self._retried and self._upload.rewind():
+            self._retried = True
+            self._plane.stats.retried += 1
+            self._plane.spawn(self._connect())
+        else:
+            self._fail(
+                f"Ollama at {self._plane.pool.url} closed the connection without an answer. "
+                "See its log for the reason, then ask again."
+            )
+
+    def upstream_full(self) -> None:
+        """Pause the client's body."""
+        self._client.tune()
+
+    def upstream_ready(self) -> None:
+        """Take more of the client's body."""
+        self._client.tune()
+
+    def _lost_midway(self, error: Exception | None) -> None:
+        if self._answer.head is not None and self._answer.gone(error):
+            self._end(error="")
+        else:
+            self._broken(
+                f"Ollama at {self._plane.pool.url} broke off in the middle of its answer "
+                f"({_how(error)}). See its log for the reason, then ask again."
+            )
+
+    def _piled_up(self) -> bool:
+        tap = self._answer.tap
+        return self._commit is not None and tap is not None and tap.held_bytes > COMMIT_HELD_BYTES_MAX
+
+    async def _committing(self, tap: Tap) -> None:
+        await tap.commit()
+        if self._over:
+            return
+        self._answer.committed()
+        if self._answer.ended:
+            self._end(error="")
+        elif not self._client.full:
+            self.client_ready()
+
+    # --- the endings ---
+
+    def _release(self) -> None:
+        upstream = self._upload.detach()
+        if upstream is None:
+            return
+        if self._answer.reusable and self._upload.ended and upstream.flushed:
+            self._plane.pool.give(upstream, now=asyncio.get_running_loop().time())
+        else:
+            upstream.drop()
+
+    def _broken(self, message: str) -> None:
+        if self._answer.head is None:
+            self._fail(message)
+            return
+        self._plane.stats.upstream_errors += 1
+        upstream = self._upload.detach()
+        if upstream is not None:
+            upstream.drop()
+        hard = self._answer.ends_by_closing
+        if self._commit is None:
+            self._client.break_off(hard=hard)
+            self._end(error=message)
+        else:  # the terminator has come and is being written: the client gets it, and then the break
+            self._plane.spawn(self._break_after(self._commit, message, hard=hard))
+
+    async def _break_after(self, commit: asyncio.Task[None], message: str, *, hard: bool) -> None:
+        await asyncio.wait([commit])
+        if not self._over:
+            self._client.break_off(hard=hard)
+            self._end(error=message)
+
+    def _fail(self, message: str) -> None:
+        self._plane.stats.upstream_errors += 1
+        head = self._request.head
+        self._answer.closes = self._answer.closes or not self._upload.ended
+        body = unavailable(self._plane.attendant, head, message)
+        self._client.write(answer(502, body, close=self._answer.closes, with_body=head.method != "HEAD"))
+        self._end(error=message)
+
+    def _end(self, *, error: str) -> None:
+        self._over = True
+        self._count_end()
+        upstream = self._upload.detach()
+        if upstream is not None:
+            upstream.drop()
+        self._upload.settle()
+        if self._answer.tap is not None:
+            self._plane.spawn(self._conclude(error=error))
+        self._client.relay_ended(keep=self._upload.ended and not self._answer.closes)
+
+    def _count_start(self) -> None:
+        stats = self._plane.stats
+        stats.requests += 1
+        stats.open += 1
+        stats.last_request_at = time.monotonic()
+        if self._inference:
+            stats.inference_open += 1
+            stats.last_inference_at = stats.last_request_at
+
+    def _count_end(self) -> None:
+        stats = self._plane.stats
+        stats.open -= 1
+        if self._inference:
+            stats.inference_open -= 1
+            stats.last_inference_at = time.monotonic()
+
+    async def _conclude(self, *, error: str) -> None:
+        if self._commit is not None:
+            await asyncio.wait([self._commit])
+        if self._answer.tap is not None:
+            await self._answer.tap.close(error=error)
+
+
+def _how(error: Exception | None) -> str:
+    return "it closed the connection" if error is None else (str(error) or type(error).__name__).lower()

@@ -1,0 +1,109 @@
+"""The data plane as a whole: it listens, serves, and stops."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+
+from ltmld.config import ProxySettings
+from ltmld.core.ports import Attendant
+from ltmld.errors import PortInUseError, SettingsError
+from ltmld.proxy.client import Client
+from ltmld.proxy.plane import Plane
+from ltmld.proxy.stats import Stats
+
+_BACKLOG = 512
+_SWEEP_S = 5.0
+_SHUT_S = 1.0
+
+
+class Proxy:
+    """A byte-faithful proxy from one address to one Ollama."""
+
+    def __init__(
+        self, *, upstream: tuple[str, int], settings: ProxySettings, attendant: Attendant | None = None
+    ) -> None:
+        self._plane = Plane(upstream=upstream, settings=settings)
+        self._plane.attendant = attendant
+        self._server: asyncio.Server | None = None
+        self._sweeping: asyncio.TimerHandle | None = None
+        self.port = 0
+        """The port listened on, once started."""
+
+    @property
+    def attendant(self) -> Attendant | None:
+        """Who looks into requests; ``None``: everything passes."""
+        return self._plane.attendant
+
+    @attendant.setter
+    def attendant(self, attendant: Attendant | None) -> None:
+        self._plane.attendant = attendant
+
+    @property
+    def stats(self) -> Stats:
+        """The counters."""
+        return self._plane.stats
+
+    async def start(self, host: str, port: int) -> None:
+        """Listen; port 0 takes a free one.
+
+        Raises:
+            PortInUseError: another program listens there.
+            SettingsError: the address cannot be listened on at all.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            self._server = await loop.create_server(lambda: Client(self._plane), host, port, backlog=_BACKLOG)
+        except OSError as error:
+            raise _refusal(error, host, port) from error
+        self.port = self._server.sockets[0].getsockname()[1]
+        self._sweeping = loop.call_later(_SWEEP_S, self._sweep)
+
+    async def stop(self) -> None:
+        """Accept nothing more, let open answers end for ``grace_s``, then close everything."""
+        plane = self._plane
+        plane.draining = True
+        if self._server is not None:
+            self._server.close()
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+        for client in [client for client in plane.clients if client.idle]:
+            client.shut()
+        await self._emptied(plane.settings.grace_s)
+        for client in list(plane.clients):
+            client.shut()
+        await self._emptied(_SHUT_S)  # the closed connections tell their relays, which close their recordings
+        plane.pool.close()
+        if plane.tasks:
+            _, stuck = await asyncio.wait(plane.tasks, timeout=plane.settings.grace_s)
+            for task in stuck:
+                task.cancel()
+
+    async def _emptied(self, seconds: float) -> None:
+        if self._plane.clients:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._plane.empty.wait(), seconds)
+
+    def _sweep(self) -> None:
+        """Close what has been idle for too long."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        self._plane.pool.sweep(now=now)
+        for client in list(self._plane.clients):
+            if client.idle and now - client.idle_since > self._plane.settings.idle_timeout_s:
+                client.shut()
+        self._sweeping = loop.call_later(_SWEEP_S, self._sweep)
+
+
+def _refusal(error: OSError, host: str, port: int) -> Exception:
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    if error.errno == errno.EADDRINUSE:
+        return PortInUseError(
+            f"{address} is in use by another program, perhaps another ltmld. "
+            "Stop it, or listen elsewhere with LTMLD_LISTEN=host:port."
+        )
+    reason = (error.strerror or str(error)).lower()
+    return SettingsError(
+        f"ltmld cannot listen on {address}: {reason}. Set LTMLD_LISTEN to an address of this machine."
+    )

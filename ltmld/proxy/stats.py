@@ -1,0 +1,36 @@
+"""What the data plane counts: for people, for metrics, and for sleep, which waits until nobody talks."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+
+@dataclass(slots=True)
+class Stats:
+    """Counters since start. Only the event loop writes them; any thread may read."""
+
+    requests: int = 0
+    open: int = 0
+    """Requests whose answer has not ended."""
+    looked_into: int = 0
+    """Requests whose body was read for the sake of memory."""
+    unread: int = 0
+    """Inference requests too large to be looked into; they passed without memory."""
+    refused: int = 0
+    """Requests answered 4xx here: malformed, ambiguous, or with too large a head."""
+    retried: int = 0
+    """Requests sent again because a kept-alive connection to Ollama had died."""
+    upstream_errors: int = 0
+    """Answers that Ollama could not give, or broke off."""
+    hang_ups: int = 0
+    """Clients that went away before their answer ended."""
+    inference_open: int = 0
+    """Open requests that make the model work."""
+    last_request_at: float = 0.0
+    """``time.monotonic()`` of the latest request; 0.0 before the first."""
+    last_inference_at: float = 0.0
+    """The same for requests that make the model work; their end counts too."""
+
+    def as_dict(self) -> dict[str, float]:
+        """Return all counters by name."""
+        return asdict(self)

@@ -1,0 +1,76 @@
+"""What one request has sent to Ollama so far, kept while it might have to be sent again."""
+
+from __future__ import annotations
+
+from ltmld.proxy.head import Framing, Request
+from ltmld.proxy.upstream import Upstream
+
+REPEAT_BYTES_MAX = 64 * 1024
+"""Most bytes of a streamed request that are kept for a repetition; a looked-into one is here anyway."""
+
+
+class Upload:
+    """The bytes of one request: waiting for a connection, sent, and kept for a repetition."""
+
+    __slots__ = ("_sent", "_size", "_unsent", "_unsent_bytes", "ended", "upstream", "whole")
+
+    def __init__(self) -> None:
+        self.ended = False
+        """All of the request has come from the client."""
+        self.upstream: Upstream | None = None
+        self.whole = False
+        """All of the request is held, however large: it can be repeated."""
+        self._unsent: list[bytes] = []
+        self._unsent_bytes = 0
+        self._sent: list[bytes] | None = []
+        self._size = 0
+
+    def send(self, data: bytes) -> None:
+        """Send *data*, or keep it until there is a connection."""
+        if self._sent is not None:
+            self._sent.append(data)
+            self._size += len(data)
+            if self._size > 2 * REPEAT_BYTES_MAX and not self.whole:  # a head, and a body
+                self._sent = None
+        if self.upstream is None:
+            self._unsent.append(data)
+            self._unsent_bytes += len(data)
+        else:
+            self.upstream.write(data)
+
+    def attach(self, upstream: Upstream) -> None:
+        """Send what has waited, in one write, and from now on everything."""
+        self.upstream = upstream
+        unsent, self._unsent, self._unsent_bytes = self._unsent, [], 0
+        if unsent:
+            upstream.write(unsent[0] if len(unsent) == 1 else b"".join(unsent))
+
+    def detach(self) -> Upstream | None:
+        """Let go of the connection, and return it."""
+        upstream, self.upstream = self.upstream, None
+        return upstream
+
+    def settle(self) -> None:
+        """Give up the copy: an answer has begun, or none is wanted any more."""
+        self._sent = None
+
+    def rewind(self) -> bool:
+        """Make ready to send everything again; return whether that is possible."""
+        if self._sent is None:
+            return False
+        self._unsent = self._sent.copy()
+        self._unsent_bytes = self._size
+        return True
+
+    def repeatable(self, request: Request) -> bool:
+        """Tell whether this upload could be repeated however much of it is still to come."""
+        if self.whole:
+            return True
+        return request.framing is not Framing.CHUNKED and request.length <= REPEAT_BYTES_MAX
+
+    @property
+    def choked(self) -> bool:
+        """Whether Ollama, or the way to it, takes no more."""
+        if self.upstream is not None:
+            return self.upstream.full
+        return self._unsent_bytes > REPEAT_BYTES_MAX
