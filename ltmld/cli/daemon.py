@@ -1,0 +1,115 @@
+"""``ltmld serve`` and ``ltmld status``: the daemon, and how it stands."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any
+
+import typer
+
+from ltmld.cli.options import DataDir, Json, load_settings
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("serve")(serve)
+    app.command("status")(status)
+
+
+def serve(
+    listen: Annotated[
+        str | None, typer.Option(help="Where clients reach ltmld.", metavar="HOST:PORT", show_default=False)
+    ] = None,
+    upstream: Annotated[
+        str | None, typer.Option(help="Where Ollama is.", metavar="URL", show_default=False)
+    ] = None,
+    admin_listen: Annotated[
+        str | None,
+        typer.Option(help="Where the control plane listens.", metavar="HOST:PORT", show_default=False),
+    ] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Stand between clients and Ollama, remember and recall; runs until it is stopped."""
+    settings = load_settings(data_dir=data_dir, listen=listen, upstream=upstream, admin_listen=admin_listen)
+    from ltmld.daemon.serve import serve as serve_until_stopped
+
+    asyncio.run(serve_until_stopped(settings))
+
+
+def status(*, data_dir: DataDir = None, as_json: Json = False) -> None:
+    """Show how ltmld stands: addresses, what is remembered, the index, the last sleep."""
+    from ltmld.cli.house import open_control, running
+    from ltmld.cli.paper import pairs, show, show_json
+
+    settings = load_settings(data_dir=data_dir)
+    serving = running(settings) is not None
+    with open_control(settings) as control:
+        facts = {"serving": serving, **control.status()}
+    if as_json:
+        show_json(facts)
+        return
+    show(pairs(_daemon_lines(facts)), pairs(_memory_lines(facts)))
+
+
+def _daemon_lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
+    from ltmld.cli.paper import length
+
+    if not facts["serving"]:
+        return [("ltmld", f"{facts['version']}, not serving (start it: ltmld serve)")]
+    addresses = facts["addresses"]
+    uptime = length(facts["uptime_s"])
+    return [
+        ("ltmld", f"{facts['version']}, serving for {uptime} (process {facts['pid']})"),
+        ("clients", f"http://{addresses['listen']}"),
+        ("Ollama", _upstream_line(facts["upstream"])),
+        ("control plane", f"http://{addresses['admin_listen']}"),
+        ("requests", _proxy_line(facts)),
+    ]
+
+
+def _upstream_line(upstream: dict[str, Any]) -> str:
+    if upstream["version"]:
+        return f"{upstream['url']} (version {upstream['version']})"
+    return f"{upstream['url']} does not answer: {upstream['error']}. Start Ollama, or set upstream."
+
+
+def _proxy_line(facts: dict[str, Any]) -> str:
+    proxy = facts["proxy"]
+    known = ("requests", "looked_into", "open", "unread", "upstream_errors")
+    counted = [f"{name.replace('_', ' ')} {proxy[name]}" for name in known if name in proxy]
+    if facts["unrecorded"]:
+        counted.append(f"NOT RECORDED {facts['unrecorded']} (the log says why)")
+    return ", ".join(counted) or "none yet"
+
+
+def _memory_lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
+    index, ledger = facts["index"], facts["ledger"]
+    rows = [("data", facts["data_dir"]), ("embedder", index["embedder"])]
+    if index["broken"]:
+        rows.append(("index", f"without vectors: {index['broken']}. `ltmld reindex` rebuilds it."))
+    if ledger["outbox_depth"]:
+        rows.append(("index", f"{ledger['outbox_depth']} changes wait to be indexed"))
+    rows.extend((f"scope {name}", _counts(counts)) for name, counts in facts["scopes"].items())
+    rows.append(("last sleep", _sleep_line(facts["sleep"]["last"])))
+    if facts["sleep"]["running"]:
+        rows.append(("sleeping now", _sleep_line(facts["sleep"]["running"])))
+    return rows
+
+
+def _counts(counts: dict[str, Any]) -> str:
+    memories = {name: count for name, count in counts["memories"].items() if count}
+    shown = ", ".join(f"{count} {state}" for state, count in memories.items()) or "none yet"
+    return (
+        f"{counts['exchanges']} exchanges, {counts['messages']} messages in {counts['threads']} threads; "
+        f"memories: {shown}"
+    )
+
+
+def _sleep_line(cycle: dict[str, Any] | None) -> str:
+    from ltmld.cli.paper import moment
+
+    if cycle is None:
+        return "never (ltmld sleep-now)"
+    when = moment(cycle["ended_at"] or cycle["started_at"])
+    stage = f", at {cycle['progress']['stage']}" if cycle.get("progress") else ""
+    return f"{cycle['id']} {cycle['state']} {when}{stage}"

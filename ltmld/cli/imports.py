@@ -1,0 +1,79 @@
+"""``ltmld import`` and ``ltmld reindex``: old conversations in, and the index built again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Annotated
+
+import typer
+
+from ltmld.cli.options import DataDir, Json, load_settings
+from ltmld.errors import BadInputError
+
+# As large as the control plane's own bound for one line.
+LINE_BYTES_MAX = 8 * 1024 * 1024
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("import")(import_file)
+    app.command("reindex")(reindex)
+
+
+def import_file(
+    file: Annotated[
+        str, typer.Argument(help="NDJSON, one message a line; - is standard input.", metavar="FILE")
+    ],
+    *,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Record old conversations.
+
+    Each line is {"scope","thread","at","role":"user|assistant","name"?,"text","ref"?}.
+    Lines that are known already are skipped.
+    """
+    from ltmld.cli.house import open_control
+    from ltmld.cli.paper import remark, show_json
+
+    settings = load_settings(data_dir=data_dir)
+    with _opened(file) as source, open_control(settings) as control:
+        counts = control.import_lines(_lines(source))
+    if as_json:
+        show_json(counts)
+    else:
+        remark(f"{counts['imported']} messages imported, {counts['skipped']} known already.")
+
+
+def reindex(*, data_dir: DataDir = None, as_json: Json = False) -> None:
+    """Build the index again from the ledger."""
+    from ltmld.cli.house import open_control
+    from ltmld.cli.paper import remark, remarks, show_json
+
+    with open_control(load_settings(data_dir=data_dir)) as control, remarks().status("Indexing the ledger…"):
+        counts = control.reindex()
+    if as_json:
+        show_json(counts)
+    else:
+        remark(f"{counts['indexed']} messages and memories indexed in {counts['took_s']:.1f} s.")
+
+
+@contextmanager
+def _opened(file: str) -> Iterator[IO[bytes]]:
+    if file == "-":
+        yield typer.get_binary_stream("stdin")
+        return
+    try:
+        source = open(file, "rb")  # noqa: SIM115, PTH123 - closed below; the name is as the person typed it
+    except OSError as error:
+        raise BadInputError(
+            f"{file} cannot be read: {error.strerror}. Name an NDJSON file, or - for a pipe."
+        ) from error
+    with source:
+        yield source
+
+
+def _lines(source: IO[bytes]) -> Iterator[bytes]:
+    while line := source.readline(LINE_BYTES_MAX):
+        yield line

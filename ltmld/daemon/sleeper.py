@@ -1,0 +1,243 @@
+"""Who sleeps: one cycle at a time, in a thread of its own, watched while it runs.
+
+Rules:
+1. ``start`` answers at once with the cycle's id; a second one while a cycle runs is refused by the ledger's lease.
+2. The model is the one asked for, else the configured one, else the one last talked to; only the first may fail
+   the start, the others give way to the rule-based extractor when Ollama does not have them.
+3. ``close`` stops a cycle between two steps and leaves it at its checkpoint: the next start resumes it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import structlog
+
+from ltmld.core.ports import JsonObject, SleepRequest, StageProgress
+from ltmld.errors import BadInputError, LtmldError, UpstreamError
+from ltmld.models.completion import OllamaCompleter, list_models
+from ltmld.sleep.cycle import SleepCycle
+
+if TYPE_CHECKING:
+    from ltmld.config import Settings
+    from ltmld.core.clock import Clock, NewId
+    from ltmld.core.ports import Completer, Index
+    from ltmld.ledger.ledger import Ledger
+    from ltmld.wake.feeder import Feeder
+
+log = structlog.get_logger(__name__)
+
+# How long `close` waits for the step in hand; a completion may take longer, and is then left to the process's end.
+CLOSE_S = 10.0
+
+Watch = Callable[[StageProgress], None]
+
+
+@dataclass(slots=True)
+class Live:
+    """What a running cycle shows of itself."""
+
+    cycle_id: str
+    state: str = "queued"
+    stages: dict[str, StageProgress] = field(default_factory=dict)
+
+
+class Sleeper:
+    """Starts cycles, watches them, resumes what was left unfinished."""
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        index: Index,
+        feeder: Feeder,
+        settings: Settings,
+        clock: Clock,
+        new_id: NewId,
+        busy: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._ledger, self._index, self._feeder = ledger, index, feeder
+        self._settings, self._clock, self._new_id = settings, clock, new_id
+        self.busy = busy
+        """Whether a client's request is open; sleep gives way to it."""
+        self._lock = threading.Lock()
+        self._live: Live | None = None
+        self._thread: threading.Thread | None = None
+        self._broken: dict[str, str] = {}
+        self._closing = threading.Event()
+
+    def start(self, request: SleepRequest) -> str:
+        """Begin a cycle in the background and return its id.
+
+        Raises:
+            RefusedError: a cycle runs already.
+            BadInputError: Ollama does not have the model that was asked for.
+            UpstreamError: a model was asked for and Ollama is away.
+        """
+        model = self._model(request)
+        cycle_id = self._begin(request, model)
+        self._spawn(cycle_id, request, model)
+        return cycle_id
+
+    def run_now(self, request: SleepRequest, watch: Watch = lambda _progress: None) -> JsonObject:
+        """Run a cycle in the calling thread and return its report.
+
+        Raises:
+            LtmldError: as ``start``; or what ended the cycle.
+        """
+        model = self._model(request)
+        cycle_id = self._begin(request, model)
+        return self._run(cycle_id, request, model, watch)
+
+    def resume(self) -> str:
+        """Take up the cycle that an earlier run left unfinished; return its id, or nothing."""
+        left = self._ledger.unfinished_cycle()
+        if left is None:
+            return ""
+        request = SleepRequest(
+            depth=left["depth"],
+            model=left["model"],
+            scope=left["scope"],
+            dry_run=bool(left["dry_run"]),
+            trigger=left["trigger"],
+        )
+        log.info("sleep.resumed", cycle=left["id"])
+        self._show(Live(left["id"]))
+        self._spawn(left["id"], request, self._available(left["model"]))
+        return str(left["id"])
+
+    def live(self) -> Live | None:
+        """Return what the running cycle shows, or ``None``."""
+        return self._live
+
+    def broken(self, cycle_id: str) -> str:
+        """Return why a cycle of this process ended without saying so to the ledger, or nothing."""
+        return self._broken.get(cycle_id, "")
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait for the running cycle; tell whether it ended in time."""
+        thread = self._thread
+        if thread is not None:
+            thread.join(timeout_s)
+        return thread is None or not thread.is_alive()
+
+    def close(self) -> None:
+        """Stop between two steps."""
+        self._closing.set()
+        if not self.wait(CLOSE_S):
+            log.warning(
+                "sleep.left", reason="a completion is still running; the next start resumes the cycle"
+            )
+
+    def _begin(self, request: SleepRequest, model: str) -> str:
+        cycle_id = self._ledger.begin_cycle(
+            scope=request.scope,
+            depth=request.depth,
+            trigger=request.trigger,
+            model=model,
+            dry_run=request.dry_run,
+        )
+        self._show(Live(cycle_id))
+        return cycle_id
+
+    def _show(self, live: Live | None) -> None:
+        with self._lock:
+            self._live = live
+
+    def _spawn(self, cycle_id: str, request: SleepRequest, model: str) -> None:
+        def background() -> None:
+            try:
+                self._run(cycle_id, request, model, lambda _progress: None)
+            except LtmldError as error:
+                log.warning("sleep.failed", cycle=cycle_id, error=str(error))
+
+        self._thread = threading.Thread(target=background, name=f"sleep {cycle_id}", daemon=True)
+        self._thread.start()
+
+    def _run(self, cycle_id: str, request: SleepRequest, model: str, watch: Watch) -> JsonObject:
+        self._broken[cycle_id] = "the cycle's thread died; the log of the daemon has the reason"
+        try:
+            report = self._cycle(model, watch).run(request, cycle_id=cycle_id)
+        except LtmldError as error:
+            self._broken[cycle_id] = str(error)
+            raise
+        finally:
+            self._show(None)
+        del self._broken[cycle_id]
+        log.info("sleep.ended", cycle=cycle_id, depth=request.depth, model=model or None)
+        return report
+
+    def _cycle(self, model: str, watch: Watch) -> SleepCycle:
+        completer: Completer | None = None
+        if model:
+            completer = OllamaCompleter(
+                self._settings.upstream, model, self._settings.models.completion_timeout_s
+            )
+        return SleepCycle(
+            ledger=self._ledger,
+            index=self._index,
+            completer=completer,
+            settings=self._settings.sleep,
+            clock=self._clock,
+            new_id=self._new_id,
+            feed=self._feed,
+            busy=self._must_wait,
+            progress=lambda progress: self._note(progress, watch),
+        )
+
+    def _feed(self) -> None:
+        while self._feeder.drain():
+            pass
+
+    def _must_wait(self) -> bool:
+        self._stop_if_closing()
+        waiting = self.busy()
+        if self._live is not None:
+            self._live.state = "waiting" if waiting else "running"
+        return waiting
+
+    def _note(self, progress: StageProgress, watch: Watch) -> None:
+        self._stop_if_closing()
+        if self._live is not None:
+            self._live.state = "running"
+            self._live.stages[progress.stage] = progress
+        watch(progress)
+
+    def _stop_if_closing(self) -> None:
+        if self._closing.is_set():
+            # Not an Exception: the cycle must not take the end of the process for a stage that failed.
+            raise SystemExit
+
+    def _model(self, request: SleepRequest) -> str:
+        if request.depth == "nap":
+            return ""
+        if not request.model:
+            return self._available(self._settings.models.sleep_model or self._ledger.last_model())
+        names = list_models(self._settings.upstream)
+        found = _among(request.model, names)
+        if not found:
+            have = ", ".join(names[:8]) or "none at all"
+            raise BadInputError(
+                f"Ollama has no model {request.model!r}; it has {have}. Pull it, or leave --model out."
+            )
+        return found
+
+    def _available(self, name: str) -> str:
+        if not name:
+            return ""
+        try:
+            found = _among(name, list_models(self._settings.upstream))
+        except UpstreamError as error:
+            log.warning("sleep.without_model", model=name, error=str(error))
+            return ""
+        if not found:
+            log.warning("sleep.without_model", model=name, error="Ollama does not have it")
+        return found
+
+
+def _among(name: str, names: list[str]) -> str:
+    """Return the name as Ollama spells it (``llama3.2`` is ``llama3.2:latest``), or nothing."""
+    return next((known for known in names if known in (name, f"{name}:latest")), "")
