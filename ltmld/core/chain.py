@@ -36,7 +36,7 @@ def chain(previous: str, role: str, text: str) -> str:
 
 def message_chain(previous: str, message: Message) -> str:
     """Return the hash of *message* after the chain *previous*; attachments count by their digests."""
-    marks = "".join(f" \x1e{attachment.sha256}" for attachment in message.attachments)
+    marks = "".join(f" sha256:{attachment.sha256}" for attachment in message.attachments)
     return chain(previous, message.role.value, message.text + marks)
 
 

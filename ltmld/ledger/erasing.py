@@ -1,0 +1,178 @@
+"""Erasing: the words of a forgotten memory leave the file.
+
+Rules:
+1. ``erase`` takes out the memory's text (every version), subject, attribute, cues, quotes and events, what
+   was injected of it, cached model replies, and its words in stage payloads, reports and causes.
+2. The conversation it was drawn from stays as it was said, and stays recallable. The one exception is a
+   message that ``remember`` made for this memory, unless another memory stands on it.
+3. Freed space is overwritten with zeros (``secure_delete``); ``release`` gives it back and empties the
+   write-ahead log, so that the words are in neither file.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection
+from typing import Any
+
+from ltmld.core.memory import Memory, Source
+from ltmld.ledger import changes, memories, outbox
+from ltmld.ledger.changes import Cause
+from ltmld.ledger.forgetting import ERASED, forget
+from ltmld.ledger.remembering import DIALECT
+from ltmld.ledger.spelling import dumped, loaded_list, stamp
+
+_EVENTS = "SELECT before, after FROM memory_events WHERE memory_id = ?"
+
+_ERASE_EVENTS = """
+    UPDATE memory_events
+    SET after = '{"erased":true}', before = CASE WHEN before IS NULL THEN NULL ELSE '{"erased":true}' END
+    WHERE memory_id = ?
+"""
+
+# Made by remember for this memory, and no other memory stands on it.
+_OWN_MESSAGES = """
+    SELECT messages.id
+    FROM sources
+    JOIN messages ON messages.id = sources.message_id
+    JOIN exchanges ON exchanges.id = messages.exchange_id AND exchanges.dialect = :dialect
+    WHERE sources.memory_id = :memory_id
+      AND NOT EXISTS (
+          SELECT 1 FROM sources AS others
+          WHERE others.message_id = messages.id AND others.memory_id <> :memory_id
+      )
+"""
+
+_OPEN_ERASURE = "INSERT OR IGNORE INTO erasures (message_id, cause, at) VALUES (?, 'forget --hard', ?)"
+
+_ERASE_MESSAGE = """
+    UPDATE messages
+    SET text = '', attachments = '[]', tool_calls = '[]', chain = 'erased:' || id
+    WHERE id = ?
+"""
+
+_INJECTIONS = "SELECT id, text, items FROM injections"
+
+_SET_INJECTION = "UPDATE injections SET text = ?, items = ? WHERE id = ?"
+
+# Free texts in which a memory's words may be repeated: how to read them, how to write them back.
+_FREE_TEXTS = (
+    ("SELECT id, why AS text FROM disputes", "UPDATE disputes SET why = :text WHERE id = :id"),
+    ("SELECT id, cause AS text FROM memory_events", "UPDATE memory_events SET cause = :text WHERE id = :id"),
+    (
+        "SELECT message_id AS id, reason AS text FROM verdicts",
+        "UPDATE verdicts SET reason = :text WHERE message_id = :id",
+    ),
+)
+_FREE_JSON = (
+    ("SELECT id, report AS text FROM cycles", "UPDATE cycles SET report = :text WHERE id = :id"),
+    (
+        "SELECT cycle_id || '/' || position AS id, payload AS text FROM cycle_stages",
+        "UPDATE cycle_stages SET payload = :text WHERE cycle_id || '/' || position = :id",
+    ),
+)
+
+
+def erase(connection: sqlite3.Connection, memory_id: str, cause: Cause) -> None:
+    """Forget a memory and take its words out of every table; ``release`` has to follow, after the commit.
+
+    Raises:
+        NotFoundError: there is no such memory.
+    """
+    forget(connection, memory_id, cause)
+    memory = memories.one(connection, memory_id)
+    words = _words(connection, memory)
+    _erase_own_messages(connection, memory, cause)
+    _blank(connection, memory, cause)
+    connection.execute(_ERASE_EVENTS, (memory.id,))
+    # Only a cache, and its replies are full of what was said: they are asked for again.
+    connection.execute("DELETE FROM completions")
+    _scrub_injections(connection, memory.id, words)
+    _scrub_texts(connection, words)
+    outbox.add(connection, memory.scope, "memory", [memory.id], "delete")
+
+
+def release(connection: sqlite3.Connection) -> None:
+    """Give the freed pages back and empty the write-ahead log; outside any transaction."""
+    connection.execute("PRAGMA incremental_vacuum").fetchall()
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+
+def _words(connection: sqlite3.Connection, memory: Memory) -> list[str]:
+    """Return every text, cue and quote that the memory ever had, the longest first."""
+    found = {memory.text, *memory.cues, *(source.quote for source in memory.sources)}
+    for row in connection.execute(_EVENTS, (memory.id,)):
+        for state in (row["before"], row["after"]):
+            fields = json.loads(state or "{}")
+            found.update((fields.get("text", ""), *fields.get("cues", ())))
+            found.update(source["quote"] for source in fields.get("sources", ()))
+    return sorted(found - {"", ERASED}, key=len, reverse=True)
+
+
+def _erase_own_messages(connection: sqlite3.Connection, memory: Memory, cause: Cause) -> None:
+    own = connection.execute(_OWN_MESSAGES, {"dialect": DIALECT, "memory_id": memory.id}).fetchall()
+    for row in own:
+        connection.execute(_OPEN_ERASURE, (row["id"], stamp(cause.at)))
+        connection.execute(_ERASE_MESSAGE, (row["id"],))
+    outbox.add(connection, memory.scope, "message", [row["id"] for row in own], "delete")
+
+
+def _blank(connection: sqlite3.Connection, memory: Memory, cause: Cause) -> None:
+    changes.changed(
+        connection,
+        memory,
+        cause,
+        text=ERASED,
+        subject="",
+        attribute="",
+        when="",
+        cues=(),
+        sources=tuple(Source(message_id=source.message_id, quote="") for source in memory.sources),
+    )
+
+
+def _scrub_injections(connection: sqlite3.Connection, memory_id: str, words: Collection[str]) -> None:
+    """Take the words out of what is replayed, too: an erased memory must not be told to a model again."""
+    for row in connection.execute(_INJECTIONS).fetchall():
+        items: list[dict[str, Any]] = loaded_list(row["items"])
+        own = [item for item in items if item["id"] == memory_id]
+        text = _without(row["text"], [*words, *(item["text"] for item in own)])
+        if not own and text == row["text"]:
+            continue
+        for item in own:
+            item["text"] = ERASED
+        connection.execute(_SET_INJECTION, (text, dumped(_scrubbed(items, words)), row["id"]))
+
+
+def _scrub_texts(connection: sqlite3.Connection, words: Collection[str]) -> None:
+    for read, write in _FREE_TEXTS:
+        for row in connection.execute(read).fetchall():
+            text = _without(row["text"], words)
+            if text != row["text"]:
+                connection.execute(write, {"id": row["id"], "text": text})
+    for read, write in _FREE_JSON:
+        for row in connection.execute(read).fetchall():
+            text = dumped(_scrubbed(json.loads(row["text"]), words))
+            if text != row["text"]:
+                connection.execute(write, {"id": row["id"], "text": text})
+
+
+def _scrubbed(value: Any, words: Collection[str]) -> Any:
+    """Return a JSON value with the words taken out of its strings."""
+    match value:
+        case str():
+            return _without(value, words)
+        case list():
+            return [_scrubbed(one, words) for one in value]
+        case dict():
+            return {_without(key, words): _scrubbed(one, words) for key, one in value.items()}
+        case _:
+            return value
+
+
+def _without(text: str, words: Collection[str]) -> str:
+    for one in words:
+        if one:
+            text = text.replace(one, ERASED)
+    return text
