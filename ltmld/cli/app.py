@@ -50,7 +50,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+    rich_markup_mode=None,  # rich panels would double the time that --help takes
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -69,7 +69,7 @@ for _register in (
 def main() -> None:
     """Run the command line and end the process with its exit code."""
     try:
-        app()
+        app(prog_name="ltmld")
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     # The last line: whatever nobody foresaw still ends as a sentence, not as a traceback.

@@ -29,7 +29,10 @@ def serve(
     ] = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Stand between clients and Ollama, remember and recall; runs until it is stopped."""
+    """Stand between clients and Ollama, remember and recall.
+
+    Runs until it is stopped (Ctrl-C, SIGTERM).
+    """
     settings = load_settings(data_dir=data_dir, listen=listen, upstream=upstream, admin_listen=admin_listen)
     from ltmld.daemon.serve import serve as serve_until_stopped
 
@@ -37,7 +40,10 @@ def serve(
 
 
 def status(*, data_dir: DataDir = None, as_json: Json = False) -> None:
-    """Show how ltmld stands: addresses, what is remembered, the index, the last sleep."""
+    """Show how everything stands.
+
+    Addresses, what is remembered, the index, the last sleep; from the folder when nothing serves.
+    """
     from ltmld.cli.house import open_control, running
     from ltmld.cli.paper import pairs, show, show_json
 
@@ -47,8 +53,10 @@ def status(*, data_dir: DataDir = None, as_json: Json = False) -> None:
         facts = {"serving": serving, **control.status()}
     if as_json:
         show_json(facts)
-        return
-    show(pairs(_daemon_lines(facts)), pairs(_memory_lines(facts)))
+    elif facts.get("memory") == "off":
+        show(pairs([("ltmld", f"{facts['version']}, serving WITHOUT MEMORY"), ("reason", facts["error"])]))
+    else:
+        show(pairs([*_daemon_lines(facts), *_memory_lines(facts)]))
 
 
 def _daemon_lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
@@ -77,8 +85,10 @@ def _proxy_line(facts: dict[str, Any]) -> str:
     proxy = facts["proxy"]
     known = ("requests", "looked_into", "open", "unread", "upstream_errors")
     counted = [f"{name.replace('_', ' ')} {proxy[name]}" for name in known if name in proxy]
-    if facts["unrecorded"]:
-        counted.append(f"NOT RECORDED {facts['unrecorded']} (the log says why)")
+    wake = facts["wake"]
+    counted += [f"{name} {wake[name]}" for name in ("recorded", "injected") if name in wake]
+    if wake.get("unrecorded"):
+        counted.append(f"NOT RECORDED {wake['unrecorded']} ({wake.get('last_error') or 'the log says why'})")
     return ", ".join(counted) or "none yet"
 
 
@@ -96,9 +106,9 @@ def _memory_lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
     return rows
 
 
-def _counts(counts: dict[str, Any]) -> str:
-    memories = {name: count for name, count in counts["memories"].items() if count}
-    shown = ", ".join(f"{count} {state}" for state, count in memories.items()) or "none yet"
+def _counts(counts: dict[str, int]) -> str:
+    states = {name.removeprefix("memories_"): count for name, count in counts.items() if "_" in name}
+    shown = ", ".join(f"{count} {state}" for state, count in states.items() if count) or "none yet"
     return (
         f"{counts['exchanges']} exchanges, {counts['messages']} messages in {counts['threads']} threads; "
         f"memories: {shown}"

@@ -23,7 +23,10 @@ def demo(
         ),
     ] = None,
 ) -> None:
-    """Tell the whole story in under two minutes, without Ollama: talk, sleep, restart, be remembered."""
+    """Tell the whole story in two minutes, without Ollama.
+
+    Talk, sleep, restart, and be remembered; the model is a stand-in that answers from its prompt.
+    """
     from ltmld.cli.demo import run
 
     run(facts=facts or [])

@@ -29,7 +29,7 @@ def import_file(
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
-    """Record old conversations.
+    """Record old conversations from a file.
 
     Each line is {"scope","thread","at","role":"user|assistant","name"?,"text","ref"?}.
     Lines that are known already are skipped.

@@ -37,7 +37,7 @@ def inspect(
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
-    """Show what is remembered; with an id, one memory with its evidence and history."""
+    """Show what is remembered, or one memory with its evidence."""
     from ltmld.cli.house import open_control
     from ltmld.cli.paper import show_json
 
@@ -95,7 +95,7 @@ def forget(
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
-    """Forget a memory for good; it is not learned again."""
+    """Forget a memory for good, and never learn it again."""
     from ltmld.cli.house import open_control
     from ltmld.cli.paper import clean, remark, show_json
 

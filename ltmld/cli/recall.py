@@ -30,7 +30,10 @@ def search(
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
-    """Ask memory; a table of what it finds, best first, with the parts of each score."""
+    """Ask memory, and see what it finds and why.
+
+    Best first, with the parts of each score; --text prints just what a prompt would get.
+    """
     from ltmld.cli.house import open_control
     from ltmld.cli.paper import clean, remark, show, show_json
 

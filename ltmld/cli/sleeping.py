@@ -38,7 +38,10 @@ def sleep_now(
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
-    """Sleep now: gate, extract, merge and settle what was said since the last sleep, and report."""
+    """Learn from what was said since the last sleep, and report.
+
+    Without a daemon the cycle runs in this process; with one it goes on when you stop watching.
+    """
     from ltmld.cli.house import open_control
     from ltmld.cli.paper import show_json
     from ltmld.cli.report import show_report
@@ -65,7 +68,7 @@ def sleeps(
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
-    """List the sleep cycles, latest first; with an id, show the report of one."""
+    """List the sleep cycles, or show the report of one."""
     from ltmld.cli.house import open_control
     from ltmld.cli.paper import remark, show_json
     from ltmld.cli.report import show_cycles, show_report
