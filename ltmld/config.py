@@ -9,6 +9,7 @@ Rules:
 from __future__ import annotations
 
 import os
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
@@ -48,6 +49,7 @@ class ProxySettings(_Section):
     idle_timeout_s: float = Field(
         300.0, gt=0, description="How long an idle kept-alive connection is held, on both sides."
     )
+    grace_s: float = Field(10.0, ge=0, description="How long open answers may take to end when ltmld stops.")
 
 
 class WakeSettings(_Section):
@@ -57,13 +59,21 @@ class WakeSettings(_Section):
     inject: bool = Field(default=True, description="Put memories into prompts.")
     budget_tokens: int = Field(800, ge=0, description="Most tokens that one wake block may hold.")
     note_budget_tokens: int = Field(300, ge=0, description="Most tokens that one recall note may hold.")
-    context_share: float = Field(0.1, gt=0, le=1, description="Most of the context length that memory may take.")
+    context_share: float = Field(
+        0.1, gt=0, le=1, description="Most of the context length that memory may take."
+    )
     context_tokens: int = Field(4096, gt=0, description="Context length assumed where Ollama does not tell.")
     k: int = Field(10, ge=0, description="Most memories and messages in one wake block.")
     floor: float = Field(0.35, ge=0, description="Lowest score that is worth injecting.")
-    recall_deadline_ms: float = Field(150.0, gt=0, description="How long recall may take before Ollama is asked without.")
-    commit_deadline_ms: float = Field(2000.0, gt=0, description="How long the end of an answer waits for the ledger.")
-    capture_bytes_max: int = Field(8 * 1024 * 1024, gt=0, description="Most bytes of one answer that are kept.")
+    recall_deadline_ms: float = Field(
+        150.0, gt=0, description="How long recall may take before Ollama is asked without."
+    )
+    commit_deadline_ms: float = Field(
+        2000.0, gt=0, description="How long the end of an answer waits for the ledger."
+    )
+    capture_bytes_max: int = Field(
+        8 * 1024 * 1024, gt=0, description="Most bytes of one answer that are kept."
+    )
     cloud: bool = Field(default=False, description="Let memories go to cloud models.")
     trusted_peers: tuple[str, ...] = Field(
         ("127.0.0.1", "::1"), description="Addresses whose identity headers are believed."
@@ -73,7 +83,9 @@ class WakeSettings(_Section):
 class LedgerSettings(_Section):
     """The SQLite file that holds the truth."""
 
-    queue_max: int = Field(1024, gt=0, description="Most writes that wait; beyond it exchanges go unrecorded.")
+    queue_max: int = Field(
+        1024, gt=0, description="Most writes that wait; beyond it exchanges go unrecorded."
+    )
 
 
 class IndexSettings(_Section):
@@ -94,12 +106,16 @@ class ModelsSettings(_Section):
 class SleepSettings(_Section):
     """The night."""
 
-    episode_gap_minutes: float = Field(30.0, gt=0, description="Silence that ends an episode (memv: 30 minutes).")
+    episode_gap_minutes: float = Field(
+        30.0, gt=0, description="Silence that ends an episode (memv: 30 minutes)."
+    )
     episode_messages_max: int = Field(40, gt=1, description="Most messages in one episode.")
     gate_threshold: float = Field(0.5, ge=0, le=1, description="Gate score from which a message is admitted.")
     floor: float = Field(0.05, ge=0, description="Strength below which a memory fades.")
     base_days: float = Field(30.0, gt=0, description="Days in which an ordinary unused memory falls to 1/e.")
-    nightly_at: str = Field("03:30", pattern=r"^([01]\d|2[0-3]):[0-5]\d$", description="Local time of the nightly cycle.")
+    nightly_at: str = Field(
+        "03:30", pattern=r"^([01]\d|2[0-3]):[0-5]\d$", description="Local time of the nightly cycle."
+    )
 
 
 class AdminSettings(_Section):
@@ -121,8 +137,12 @@ class Settings(BaseSettings):
     )
     listen: str = Field("127.0.0.1:11435", description="Where clients reach the data plane.")
     upstream: str = Field("http://127.0.0.1:11434", description="Where Ollama is.")
-    admin_listen: str = Field("127.0.0.1:11436", description="Where the control plane listens; loopback only.")
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+    admin_listen: str = Field(
+        "127.0.0.1:11436", description="Where the control plane listens; loopback only."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least level that is logged."
+    )
 
     proxy: ProxySettings = ProxySettings()
     wake: WakeSettings = WakeSettings()
@@ -143,6 +163,16 @@ class Settings(BaseSettings):
         split_address(value)
         return value
 
+    @field_validator("admin_listen")
+    @classmethod
+    def _loopback(cls, value: str) -> str:
+        host, _ = split_address(value)
+        if host != "localhost" and not _is_loopback(host):
+            raise ValueError(
+                "must be a loopback address such as 127.0.0.1:11436: the control plane holds everything"
+            )
+        return value
+
     @field_validator("upstream")
     @classmethod
     def _url(cls, value: str) -> str:
@@ -160,8 +190,8 @@ class Settings(BaseSettings):
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the base class passes it by name
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the same
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Order the sources: flags, environment, then the TOML file."""
         return (
@@ -208,10 +238,18 @@ def split_address(address: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def _explain(error: ValidationError) -> str:
     lines = []
     for item in error.errors():
         name = ".".join(str(part) for part in item["loc"]) or "settings"
-        lines.append(f"setting {name}: {item['msg']} (got {item.get('input')!r})")
+        reason = item["msg"].removeprefix("Value error, ")
+        lines.append(f"setting {name}: {reason} (got {item.get('input')!r})")
     where = f"Check LTMLD_* variables, flags and {config_file()}."
     return "; ".join(lines) + f". {where}"

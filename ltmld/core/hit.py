@@ -39,7 +39,8 @@ class Unit:
     """One retrieval unit of the index: a message, a passage of one, or a memory.
 
     ``text`` is what full-text search sees ("[date] speaker: words"), ``embed_text`` what the embedder
-    sees (names stripped), ``extra_texts`` further vectors of the same unit (sentences, cues).
+    sees, ``extra_texts`` further vectors of the same unit (sentences, cues). ``name`` is the person who
+    speaks or is spoken of, empty where there is only a role.
     """
 
     id: str
@@ -48,6 +49,7 @@ class Unit:
     text: str
     embed_text: str
     extra_texts: tuple[str, ...] = ()
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,3 +58,4 @@ class Scored:
 
     unit_id: str
     score: float
+    kind: str = ""

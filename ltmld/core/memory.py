@@ -41,9 +41,7 @@ TRANSITIONS: dict[MemoryState, frozenset[MemoryState]] = {
         {MemoryState.FADED, MemoryState.SUPERSEDED, MemoryState.DISPUTED, MemoryState.FORGOTTEN}
     ),
     MemoryState.FADED: frozenset({MemoryState.ACTIVE, MemoryState.FORGOTTEN}),
-    MemoryState.DISPUTED: frozenset(
-        {MemoryState.ACTIVE, MemoryState.SUPERSEDED, MemoryState.FORGOTTEN}
-    ),
+    MemoryState.DISPUTED: frozenset({MemoryState.ACTIVE, MemoryState.SUPERSEDED, MemoryState.FORGOTTEN}),
     MemoryState.SUPERSEDED: frozenset({MemoryState.ACTIVE, MemoryState.FORGOTTEN}),
     MemoryState.FORGOTTEN: frozenset(),
 }

@@ -142,6 +142,9 @@ class Index(Protocol):
     def similar(self, texts: Sequence[str], *, scope: str, limit: int) -> list[list[Scored]]:
         """Return, for each text, the nearest memory units by cosine."""
 
+    def names(self, scope: str) -> frozenset[str]:
+        """Return the names of the people who speak, or are spoken of, in a scope."""
+
 
 class Recall(Protocol):
     """Finds what matters for a text."""
@@ -154,9 +157,13 @@ class Recall(Protocol):
         at: datetime | None = None,
         budget_tokens: int = 800,
         k: int = 10,
+        floor: float = 0.0,
         exclude: frozenset[str] = frozenset(),
     ) -> Recollection:
-        """Return hits best first, packed to the budget; ids in *exclude* are left out."""
+        """Return hits best first, packed to the budget.
+
+        Left out: what scores below *floor*, and ids in *exclude* (memories, or messages behind hits).
+        """
 
 
 # --- the model of sleep ----------------------------------------------------------------------------------

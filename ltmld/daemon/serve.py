@@ -1,0 +1,128 @@
+"""``ltmld serve``: the data plane at once, memory as soon as it is warm, one TaskGroup around it all.
+
+Rules:
+1. The data plane answers before anything heavy is imported; until memory is warm everything passes through.
+2. A ledger or an index that cannot be used costs memory, never an answer: the reason is logged and shown by
+   ``ltmld status``. What a person must mend before anything can run (folder, ports) ends the start with a message.
+3. Stopping lets open streams end for a while, then closes rooms in the reverse order of their opening.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import structlog
+
+from ltmld import __version__
+from ltmld.config import split_address
+from ltmld.daemon import logs
+from ltmld.daemon.listener import bound_socket
+from ltmld.daemon.lock import FolderLock
+from ltmld.proxy.server import Proxy
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ltmld.config import Settings
+    from ltmld.daemon.memory_side import MemorySide
+
+log = structlog.get_logger(__name__)
+
+
+async def serve(settings: Settings) -> None:
+    """Run both planes until SIGTERM or SIGINT.
+
+    Raises:
+        PortInUseError: one of the two addresses is taken.
+        FolderInUseError: another ltmld works on the data folder.
+        LedgerError: the data folder cannot be written.
+    """
+    logs.set_up(settings.log_level)
+    lock = FolderLock(settings.data_dir)
+    try:
+        await _serve_locked(settings, lock)
+    finally:
+        lock.release()
+
+
+async def _serve_locked(settings: Settings, lock: FolderLock) -> None:
+    stopping = asyncio.Event()
+    _stop_on_signals(stopping)
+    # Bound before anything slow: a taken port is said at once, and the command line waits here while memory warms.
+    door = bound_socket(*split_address(settings.admin_listen))
+    proxy = Proxy(upstream=_upstream(settings.upstream), settings=settings.proxy)
+    try:
+        await proxy.start(*split_address(settings.listen))
+        card = write_card(settings)
+        log.info("proxy.listening", address=settings.listen, upstream=settings.upstream, version=__version__)
+        try:
+            await _serve_both(settings, lock, proxy, door, stopping)
+        finally:
+            card.unlink(missing_ok=True)
+    finally:
+        await proxy.stop()
+        door.close()
+
+
+async def _serve_both(
+    settings: Settings, lock: FolderLock, proxy: Proxy, door: socket.socket, stopping: asyncio.Event
+) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(_remember(settings, lock, proxy, door, stopping))
+        await stopping.wait()
+        log.info("daemon.stopping")
+        await proxy.stop()
+
+
+async def _remember(
+    settings: Settings, lock: FolderLock, proxy: Proxy, door: socket.socket, stopping: asyncio.Event
+) -> None:
+    """Warm memory up, hand it to the proxy, serve the control plane, and put it away at the end."""
+    memory = await asyncio.to_thread(_memory, settings, lock, proxy)
+    try:
+        await memory.serve(door, stopping)
+    finally:
+        await proxy.stop()
+        await asyncio.to_thread(memory.close)
+
+
+def _memory(settings: Settings, lock: FolderLock, proxy: Proxy) -> MemorySide:
+    # Imported in a thread, after the data plane listens: Chroma, FastAPI and onnxruntime take seconds.
+    from ltmld.daemon.memory_side import MemorySide  # noqa: PLC0415 - see above
+
+    return MemorySide.warm(settings, lock=lock, proxy=proxy)
+
+
+def _stop_on_signals(stopping: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError, RuntimeError):  # not in the main thread: tests
+            loop.add_signal_handler(number, stopping.set)
+
+
+def _upstream(url: str) -> tuple[str, int]:
+    return split_address(url.removeprefix("http://"))
+
+
+def write_card(settings: Settings) -> Path:
+    """Write ``daemon.json``: how the command line finds this daemon."""
+    card = {
+        "pid": os.getpid(),
+        "version": __version__,
+        "listen": settings.listen,
+        "admin_listen": settings.admin_listen,
+        "upstream": settings.upstream,
+        "started_at": datetime.now(UTC).isoformat(),
+    }
+    path = settings.data_dir / "daemon.json"
+    unfinished = path.with_suffix(".json.new")
+    unfinished.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+    unfinished.replace(path)
+    return path

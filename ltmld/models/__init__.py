@@ -1,0 +1,1 @@
+"""Adapters to models: the embedder, and Ollama as sleep asks it."""

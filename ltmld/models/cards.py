@@ -1,0 +1,103 @@
+"""What Ollama says about a model: its own SYSTEM text, its context, whether it lives in the cloud.
+
+Rules:
+1. A card is asked for once and kept for ``FRESH_S``; a request that changes models empties the shelf.
+2. Not knowing is an answer: ``None`` means that the model's SYSTEM must not be touched.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ollama import AsyncClient
+
+# A Modelfile changes rarely, and `/api/create`, `/api/pull` and their like empty the shelf at once.
+FRESH_S = 60.0
+# Renderers with a default system text that any system message would delete (`ollama-facts` 2.2).
+DEFAULTING_RENDERERS = ("olmo3", "qwen3-coder", "glimmer")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCard:
+    """The part of ``/api/show`` and ``/api/ps`` that injection needs."""
+
+    system: str = ""
+    own_messages: bool = False
+    renderer: str = ""
+    cloud: bool = False
+    context_tokens: int | None = None
+
+    @property
+    def takes_system(self) -> bool:
+        """Whether a system message can be put in front without losing what the model's author wrote."""
+        return not self.own_messages and not self.renderer.startswith(DEFAULTING_RENDERERS)
+
+
+class ModelCards:
+    """A shelf of model cards, read from Ollama when needed."""
+
+    def __init__(self, upstream: str, *, timeout_s: float) -> None:
+        self._upstream = upstream
+        self._timeout_s = timeout_s
+        self._client: AsyncClient | None = None
+        self._shelf: dict[str, tuple[float, ModelCard]] = {}
+
+    async def card(self, model: str) -> ModelCard | None:
+        """Return the model's card, or ``None`` when Ollama does not tell."""
+        kept = self._shelf.get(model)
+        if kept and time.monotonic() - kept[0] < FRESH_S:
+            return kept[1]
+        card = await self._ask(model)
+        if card:
+            self._shelf[model] = (time.monotonic(), card)
+        return card
+
+    def prepare(self) -> None:
+        """Import and build the client now, in the caller's thread: it would hold up the event loop later."""
+        import httpx  # noqa: F401, PLC0415 - imported for its side effect of being imported
+
+        self._connected()
+
+    def forget(self) -> None:
+        """Empty the shelf: some model was made, pulled or deleted."""
+        self._shelf.clear()
+
+    async def _ask(self, model: str) -> ModelCard | None:
+        # Imported late: it brings httpx, and the data plane starts without it.
+        import httpx  # noqa: PLC0415 - see above
+        from ollama import ResponseError  # noqa: PLC0415 - see above
+
+        client = self._connected()
+        try:
+            shown = await client._request_raw("POST", "/api/show", json={"model": model})  # noqa: SLF001 - the typed call drops unknown fields
+            loaded = await client._request_raw("GET", "/api/ps")  # noqa: SLF001 - see above
+            return _card(model, shown.json(), loaded.json())
+        except (httpx.HTTPError, ResponseError, ConnectionError, ValueError):
+            return None
+
+    def _connected(self) -> AsyncClient:
+        if self._client is None:
+            from ollama import AsyncClient  # noqa: PLC0415 - late, as above
+
+            self._client = AsyncClient(host=self._upstream, timeout=self._timeout_s)
+        return self._client
+
+
+def _card(model: str, shown: Mapping[str, Any], loaded: Mapping[str, Any]) -> ModelCard:
+    entry = next((row for row in loaded.get("models") or [] if _same(row.get("name", ""), model)), {})
+    context = entry.get("context_length")
+    return ModelCard(
+        system=shown.get("system") or "",
+        own_messages=bool(shown.get("messages")),
+        renderer=shown.get("renderer") or "",
+        cloud=bool(shown.get("remote_host")),
+        context_tokens=context if isinstance(context, int) and context > 0 else None,
+    )
+
+
+def _same(name: str, model: str) -> bool:
+    return name.removesuffix(":latest").lower() == model.removesuffix(":latest").lower()

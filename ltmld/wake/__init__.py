@@ -1,0 +1,1 @@
+"""Wake: recall and injection, and which conversation this is, while the user talks."""

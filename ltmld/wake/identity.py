@@ -1,0 +1,124 @@
+"""Whose memory a request belongs to, and which conversation it continues.
+
+Rules:
+1. Identity headers are believed from trusted peers only; from anybody else the scope is ``default``.
+2. A thread is an explicit id, else the chain of hashes over what was said: system text, thinking and
+   injected blocks never count, because clients change them between turns.
+3. A single message that was seen long ago is a new conversation, not a regenerate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from ltmld.core.chain import chains
+from ltmld.core.exchange import PathMessage, StoredMessage
+from ltmld.core.message import Message, Role
+from ltmld.core.scope import DEFAULT_SCOPE, is_scope
+
+if TYPE_CHECKING:
+    from ltmld.core.ports import RequestHead
+    from ltmld.wire.dialect import Request
+
+# In order of trust: ltmld's own header, then what known clients send (Open WebUI, Claude Code, Codex).
+_SCOPE_HEADERS = (b"x-ltmld-scope", b"x-openwebui-user-id")
+_THREAD_HEADERS = (
+    b"x-ltmld-thread",
+    b"x-openwebui-chat-id",
+    b"x-claude-code-session-id",
+    b"session_id",
+)
+_USER_NAME_HEADERS = (b"x-ltmld-user-name", b"x-openwebui-user-name")
+_KEY_CHARS_MAX = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """What the head of a request says about its owner and its conversation."""
+
+    scope: str = DEFAULT_SCOPE
+    thread_key: str = ""
+    user_name: str = ""
+    assistant_name: str = ""
+    refs: tuple[str, ...] = ()
+    at: datetime | None = None
+    mode: str = ""
+
+
+def identify(head: RequestHead, *, trusted_peers: tuple[str, ...]) -> Identity:
+    """Read the identity headers of a request."""
+    mode = _first(head, (b"x-ltmld-memory",)).lower()
+    if head.peer not in trusted_peers:
+        return Identity(mode=mode)
+    scope = _first(head, _SCOPE_HEADERS)
+    return Identity(
+        scope=scope if is_scope(scope) else DEFAULT_SCOPE,
+        thread_key=_first(head, _THREAD_HEADERS)[:_KEY_CHARS_MAX],
+        user_name=unquote(_first(head, _USER_NAME_HEADERS)),
+        assistant_name=unquote(_first(head, (b"x-ltmld-assistant-name",))),
+        refs=tuple(_first(head, (b"x-ltmld-refs",)).split()),
+        at=_moment(_first(head, (b"x-ltmld-at",))),
+        mode=mode,
+    )
+
+
+def path_of(request: Request, identity: Identity) -> tuple[PathMessage, ...]:
+    """Return every message of the request that belongs to the conversation, with its chain hash."""
+    spoken = [_named(message, identity) for message in request.messages if _counts(message)]
+    return tuple(
+        PathMessage(message=message, chain=chain, at=identity.at)
+        for message, chain in zip(spoken, chains(spoken), strict=True)
+    )
+
+
+def after(earlier: Sequence[StoredMessage], path: tuple[PathMessage, ...]) -> tuple[PathMessage, ...]:
+    """Return *path* as the continuation of stored messages: their hashes first, its own after them."""
+    before = [Message(role=Role(stored.role), text=stored.text, name=stored.speaker) for stored in earlier]
+    hashes = chains([*before, *(item.message for item in path)])
+    known = [
+        PathMessage(message=message, chain=chain) for message, chain in zip(before, hashes, strict=False)
+    ]
+    new = [replace(item, chain=chain) for item, chain in zip(path, hashes[len(before) :], strict=True)]
+    return (*known, *new)
+
+
+def with_refs(
+    path: tuple[PathMessage, ...], *, known: int, refs: tuple[str, ...]
+) -> tuple[tuple[PathMessage, ...], str]:
+    """Hand the client's references to the messages after the first *known*; what is left is the reply's."""
+    new = path[known:]
+    named = tuple(replace(item, ref=ref) for item, ref in zip(new, refs, strict=False))
+    reply_ref = refs[len(new)] if len(refs) > len(new) else ""
+    return (*path[:known], *named, *new[len(named) :]), reply_ref
+
+
+def _counts(message: Message) -> bool:
+    return message.role not in (Role.SYSTEM, Role.DEVELOPER)
+
+
+def _named(message: Message, identity: Identity) -> Message:
+    names = {Role.USER: identity.user_name, Role.ASSISTANT: identity.assistant_name}
+    name = message.name or names.get(message.role, "")
+    return replace(message, name=name)
+
+
+def _first(head: RequestHead, names: tuple[bytes, ...]) -> str:
+    for name in names:
+        value = head.get(name)
+        if value:
+            return value.decode("utf-8", "replace").strip()
+    return ""
+
+
+def _moment(text: str) -> datetime | None:
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else None

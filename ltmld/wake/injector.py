@@ -1,0 +1,217 @@
+"""Choose what is put into one request, so that the prompt's prefix never changes.
+
+Rules:
+1. What a thread was once given is replayed byte for byte, at the same place, on every later request:
+   a wake block at the thread's first message, a recall note at the user message it was written for.
+2. A wake block is made only for a conversation that ltmld sees from its first message on; one that is
+   met later gets recall notes, because changing its system text would throw its cached prompt away.
+3. Nothing is injected twice into one thread, and nothing that the thread itself says.
+4. Memory never takes more than its budget, and nothing at all of a prompt that is nearly full.
+5. Replaying reads the ledger only; searching is a step of its own, with a deadline the caller keeps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from ltmld.core.injection import InjectedItem, Injection, InjectionKind
+from ltmld.core.memory import MemoryKind
+from ltmld.core.message import Role
+from ltmld.core.tokens import estimate
+from ltmld.wake import block
+from ltmld.wake.identity import after
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from ltmld.config import WakeSettings
+    from ltmld.core.clock import Clock, NewId
+    from ltmld.core.exchange import PathMessage, Placement
+    from ltmld.core.hit import Hit, Recollection
+    from ltmld.core.memory import Memory
+    from ltmld.core.ports import Recall
+    from ltmld.ledger.ledger import Ledger
+
+# A lone first message seen again within this time is a retry or a regenerate; later it is a new conversation.
+REGENERATE_WINDOW = timedelta(minutes=10)
+# Above this share of the context memory would push old messages out (`ollama-facts` 2.3).
+PROMPT_SHARE_MAX = 0.7
+# The part of a wake block that identity lines, pinned memories and lessons may take.
+STANDING_SHARE = 0.35
+_STANDING_KINDS = (MemoryKind.IDENTITY, MemoryKind.LESSON)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A request's place in the ledger and what its thread was given before."""
+
+    scope: str
+    thread_id: str
+    thread_key: str
+    path: tuple[PathMessage, ...]
+    known_ids: tuple[str, ...] = ()
+    given: tuple[Injection, ...] = ()
+
+    @property
+    def fresh(self) -> bool:
+        """Whether nothing of this conversation was ever seen, and it begins here."""
+        return not self.known_ids and sum(item.message.role is Role.USER for item in self.path) == 1
+
+    @property
+    def asks(self) -> bool:
+        """Whether the request ends in a user's words (not in a tool's result or a prefill)."""
+        return self.path[-1].message.role is Role.USER and bool(self.path[-1].message.text.strip())
+
+    def given_at(self, chain: str, kind: InjectionKind) -> Injection | None:
+        """Return what was injected at the message with this chain."""
+        for injection in self.given:
+            if injection.chain == chain and injection.kind is kind:
+                return injection
+        return None
+
+    @property
+    def block(self) -> Injection | None:
+        """The thread's wake block."""
+        return self.given_at(self.path[0].chain, InjectionKind.WAKE_BLOCK)
+
+
+class Injector:
+    """Finds a request's place, and writes the injection for its newest message."""
+
+    def __init__(
+        self, *, ledger: Ledger, recall: Recall, settings: WakeSettings, clock: Clock, new_id: NewId
+    ) -> None:
+        self._ledger = ledger
+        self._recall = recall
+        self._settings = settings
+        self._clock = clock
+        self._new_id = new_id
+
+    def place(
+        self, *, scope: str, thread_key: str, path: tuple[PathMessage, ...], context_sha256: str = ""
+    ) -> Place:
+        """Find the conversation that *path* continues, or open a new one.
+
+        *context_sha256* names the ``context`` of a generate request, whose earlier turns the client does not resend.
+        """
+        if context_sha256:
+            continued = self._ledger.locate_context(scope, context_sha256=context_sha256)
+            if continued is not None:
+                path = after(self._ledger.messages(continued.message_ids), path)
+        hashes = [item.chain for item in path]
+        found = self._ledger.locate(scope, thread_key=thread_key, chains=hashes)
+        if found is None or (not thread_key and self._begins_anew(found, path)):
+            thread_id = self._new_id("thr")
+            return Place(scope=scope, thread_id=thread_id, thread_key=thread_key, path=path)
+        return Place(
+            scope=scope,
+            thread_id=found.thread_id,
+            thread_key=thread_key,
+            path=path,
+            known_ids=found.message_ids,
+            given=tuple(self._ledger.injections(found.thread_id, hashes)),
+        )
+
+    def write(self, place: Place, *, prompt_tokens: float, context_tokens: int) -> Injection | None:
+        """Return the new injection for the place's newest message, or ``None`` when there is nothing to say.
+
+        *prompt_tokens* is the estimate of what the client sends; *context_tokens* the model's context.
+        """
+        limit = min(self._settings.context_share * context_tokens, float(self._settings.budget_tokens))
+        if not place.asks or limit < 1 or prompt_tokens > PROMPT_SHARE_MAX * context_tokens:
+            return None
+        if place.fresh:
+            return self._wake_block(place, budget=limit)
+        if place.given_at(place.path[-1].chain, InjectionKind.RECALL_NOTE) or place.given_at(
+            place.path[-1].chain, InjectionKind.WAKE_BLOCK
+        ):
+            return None
+        return self._recall_note(place, budget=min(limit, float(self._settings.note_budget_tokens)))
+
+    def _begins_anew(self, found: Placement, path: tuple[PathMessage, ...]) -> bool:
+        if len(path) > 1 or not found.message_ids:
+            return False
+        first = self._ledger.messages(found.message_ids[:1])
+        return bool(first) and self._now(path) - first[0].at > REGENERATE_WINDOW
+
+    def _now(self, path: tuple[PathMessage, ...]) -> datetime:
+        return path[-1].at or self._clock()
+
+    def _wake_block(self, place: Place, *, budget: float) -> Injection | None:
+        standing = self._standing(place.scope, budget=STANDING_SHARE * budget)
+        spent = sum(estimate(_line(memory)) for memory in standing)
+        chosen = self._search(place, budget=budget - spent, exclude={memory.id for memory in standing})
+        text = block.wake_block(standing=[_line(memory) for memory in standing], recalled=chosen.text)
+        items = tuple(_standing_item(memory) for memory in standing) + tuple(map(_item, chosen.hits))
+        return self._injection(place, InjectionKind.WAKE_BLOCK, text, items) if text else None
+
+    def _recall_note(self, place: Place, *, budget: float) -> Injection | None:
+        seen = {item.id for injection in place.given for item in injection.items}
+        chosen = self._search(place, budget=budget, exclude=seen)
+        text = block.recall_note(chosen.text)
+        items = tuple(map(_item, chosen.hits))
+        return self._injection(place, InjectionKind.RECALL_NOTE, text, items) if text else None
+
+    def _search(self, place: Place, *, budget: float, exclude: set[str]) -> Recollection:
+        return self._recall.recall(
+            place.path[-1].message.text,
+            scope=place.scope,
+            at=self._now(place.path),
+            budget_tokens=int(budget),
+            k=self._settings.k,
+            floor=self._settings.floor,
+            exclude=frozenset(exclude | set(place.known_ids)),
+        )
+
+    def _standing(self, scope: str, *, budget: float) -> list[Memory]:
+        """Return identity lines, lessons and pinned memories that fit, firmest first, in a fixed order."""
+        found = [
+            memory
+            for memory in self._ledger.all_memories(scope)
+            if memory.pinned or memory.kind in _STANDING_KINDS
+        ]
+        found.sort(key=lambda memory: (not memory.pinned, -memory.importance, -memory.frequency, memory.id))
+        chosen, spent = [], 0.0
+        for memory in found:
+            spent += estimate(_line(memory))
+            if spent > budget:
+                break
+            chosen.append(memory)
+        return chosen
+
+    def _injection(
+        self, place: Place, kind: InjectionKind, text: str, items: tuple[InjectedItem, ...]
+    ) -> Injection:
+        return Injection(
+            id=self._new_id("inj"),
+            kind=kind,
+            thread_id=place.thread_id,
+            chain=place.path[-1].chain if kind is InjectionKind.RECALL_NOTE else place.path[0].chain,
+            text=text,
+            tokens=round(estimate(text)),
+            created_at=self._clock(),
+            items=items,
+        )
+
+
+def with_injection(place: Place, injection: Injection | None) -> Place:
+    """Return *place* with one more injection given."""
+    return replace(place, given=(*place.given, injection)) if injection else place
+
+
+def _line(memory: Memory) -> str:
+    return f"- {memory.text}"
+
+
+def _standing_item(memory: Memory) -> InjectedItem:
+    why = "pinned" if memory.pinned else f"standing {memory.kind.value}"
+    return InjectedItem(
+        id=memory.id, kind=memory.kind.value, text=memory.text, score=memory.importance, why=why
+    )
+
+
+def _item(hit: Hit) -> InjectedItem:
+    parts = ", ".join(f"{name} {value:.2f}" for name, value in sorted(hit.parts.items()) if value)
+    return InjectedItem(id=hit.id, kind=hit.kind, text=hit.text, score=hit.score, why=parts)
