@@ -17,7 +17,7 @@ from typing import Any
 
 import sqlite_utils
 
-from ltmld.core.memory import RECALLABLE, Memory, may_become
+from ltmld.core.memory import RECALLABLE, Memory, MemoryKind, MemoryState, may_become
 from ltmld.errors import RefusedError
 from ltmld.ledger import outbox
 from ltmld.ledger.spelling import clean, dumped, stamp, stamp_or_none
@@ -44,6 +44,8 @@ _UNKNOWN_SOURCE = """
 """
 
 _ADD_SOURCE = "INSERT INTO sources (memory_id, position, message_id, quote) VALUES (?, ?, ?, ?)"
+
+_SETTLE = "UPDATE disputes SET settled_at = :at WHERE settled_at IS NULL AND :id IN (memory_id, other_id)"
 
 _USED = "UPDATE memories SET used_at = ? WHERE id IN (SELECT value FROM json_each(?))"
 
@@ -82,7 +84,7 @@ def changed(connection: sqlite3.Connection, memory: Memory, cause: Cause, **chan
         RefusedError: the state may not change so, or a source is no message of its scope.
         ValueError: a field has no such value.
     """
-    proposed = replace(memory, **changes)
+    proposed = replace(memory, **_typed(changes))
     if not may_become(memory.state, proposed.state):
         raise RefusedError(
             f"Memory {memory.id} is {memory.state.value} and cannot become {proposed.state.value}. "
@@ -103,6 +105,8 @@ def changed(connection: sqlite3.Connection, memory: Memory, cause: Cause, **chan
     before = {name: old[name] for name in differing}
     _event(connection, proposed, before=before, after={name: new[name] for name in differing}, cause=cause)
     _tell_index(connection, proposed, differing)
+    if memory.state is MemoryState.DISPUTED and proposed.state is not MemoryState.DISPUTED:
+        connection.execute(_SETTLE, {"id": memory.id, "at": stamp(cause.at)})
     return proposed
 
 
@@ -119,6 +123,19 @@ def described(memory: Memory) -> dict[str, Any]:
     row["cues"] = list(memory.cues)
     row["sources"] = [{"message_id": one.message_id, "quote": clean(one.quote)} for one in memory.sources]
     return row
+
+
+def _typed(changes: dict[str, Any]) -> dict[str, Any]:
+    """Return *changes* with words for kinds and states as what they mean, and lists as tuples."""
+    typed = dict(changes)
+    if "kind" in typed:
+        typed["kind"] = MemoryKind(typed["kind"])
+    if "state" in typed:
+        typed["state"] = MemoryState(typed["state"])
+    for name in ("cues", "sources"):
+        if name in typed:
+            typed[name] = tuple(typed[name])
+    return typed
 
 
 def _row(memory: Memory) -> dict[str, Any]:

@@ -17,11 +17,12 @@ from collections.abc import Collection
 from typing import Any
 
 from ltmld.core.memory import Memory, Source
+from ltmld.errors import RefusedError
 from ltmld.ledger import changes, memories, outbox
 from ltmld.ledger.changes import Cause
 from ltmld.ledger.forgetting import ERASED, forget
 from ltmld.ledger.remembering import DIALECT
-from ltmld.ledger.spelling import dumped, loaded_list, stamp
+from ltmld.ledger.spelling import dumped, loaded_list, stamp, unpacked
 
 _EVENTS = "SELECT before, after FROM memory_events WHERE memory_id = ?"
 
@@ -33,7 +34,7 @@ _ERASE_EVENTS = """
 
 # Made by remember for this memory, and no other memory stands on it.
 _OWN_MESSAGES = """
-    SELECT messages.id
+    SELECT messages.id, messages.text
     FROM sources
     JOIN messages ON messages.id = sources.message_id
     JOIN exchanges ON exchanges.id = messages.exchange_id AND exchanges.dialect = :dialect
@@ -82,40 +83,57 @@ def erase(connection: sqlite3.Connection, memory_id: str, cause: Cause) -> None:
     """
     forget(connection, memory_id, cause)
     memory = memories.one(connection, memory_id)
-    words = _words(connection, memory)
-    _erase_own_messages(connection, memory, cause)
+    texts, words = _words(connection, memory)
+    texts += _erased_own_messages(connection, memory, cause)
     _blank(connection, memory, cause)
     connection.execute(_ERASE_EVENTS, (memory.id,))
     # Only a cache, and its replies are full of what was said: they are asked for again.
     connection.execute("DELETE FROM completions")
-    _scrub_injections(connection, memory.id, words)
+    _scrub_injections(connection, memory.id, texts)
     _scrub_texts(connection, words)
     outbox.add(connection, memory.scope, "memory", [memory.id], "delete")
 
 
 def release(connection: sqlite3.Connection) -> None:
-    """Give the freed pages back and empty the write-ahead log; outside any transaction."""
+    """Give the freed pages back and empty the write-ahead log; outside any transaction.
+
+    Raises:
+        RefusedError: somebody reads an older state of the file for longer than ``BUSY_TIMEOUT_MS``.
+    """
     connection.execute("PRAGMA incremental_vacuum").fetchall()
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    if connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()["busy"]:
+        raise RefusedError(
+            "The memory is forgotten and its words are out of the ledger's tables, but another program is reading "
+            "the file and keeps an old copy of them in the write-ahead log. Close it and forget the memory again."
+        )
 
 
-def _words(connection: sqlite3.Connection, memory: Memory) -> list[str]:
-    """Return every text, cue and quote that the memory ever had, the longest first."""
-    found = {memory.text, *memory.cues, *(source.quote for source in memory.sources)}
+def _words(connection: sqlite3.Connection, memory: Memory) -> tuple[list[str], list[str]]:
+    """Return every text that the memory ever had, and every text, cue and quote, the longest first."""
+    texts = {memory.text}
+    found = {*memory.cues, *(source.quote for source in memory.sources)}
     for row in connection.execute(_EVENTS, (memory.id,)):
         for state in (row["before"], row["after"]):
             fields = json.loads(state or "{}")
-            found.update((fields.get("text", ""), *fields.get("cues", ())))
+            texts.add(fields.get("text", ""))
+            found.update(fields.get("cues", ()))
             found.update(source["quote"] for source in fields.get("sources", ()))
-    return sorted(found - {"", ERASED}, key=len, reverse=True)
+    return _longest_first(texts), _longest_first(texts | found)
 
 
-def _erase_own_messages(connection: sqlite3.Connection, memory: Memory, cause: Cause) -> None:
+def _longest_first(words: Collection[str]) -> list[str]:
+    # A word inside another one would leave the rest of the longer one standing.
+    return sorted(set(words) - {"", ERASED}, key=len, reverse=True)
+
+
+def _erased_own_messages(connection: sqlite3.Connection, memory: Memory, cause: Cause) -> list[str]:
+    """Erase the messages that were made for the memory, and return what they said."""
     own = connection.execute(_OWN_MESSAGES, {"dialect": DIALECT, "memory_id": memory.id}).fetchall()
     for row in own:
         connection.execute(_OPEN_ERASURE, (row["id"], stamp(cause.at)))
         connection.execute(_ERASE_MESSAGE, (row["id"],))
     outbox.add(connection, memory.scope, "message", [row["id"] for row in own], "delete")
+    return [unpacked(row["text"]) for row in own]
 
 
 def _blank(connection: sqlite3.Connection, memory: Memory, cause: Cause) -> None:
@@ -132,17 +150,20 @@ def _blank(connection: sqlite3.Connection, memory: Memory, cause: Cause) -> None
     )
 
 
-def _scrub_injections(connection: sqlite3.Connection, memory_id: str, words: Collection[str]) -> None:
-    """Take the words out of what is replayed, too: an erased memory must not be told to a model again."""
+def _scrub_injections(connection: sqlite3.Connection, memory_id: str, texts: Collection[str]) -> None:
+    """Take the memory out of what is replayed, too: it must not be told to a model again.
+
+    Its quotes stay where a message was injected that holds them: the conversation is not erased.
+    """
     for row in connection.execute(_INJECTIONS).fetchall():
         items: list[dict[str, Any]] = loaded_list(row["items"])
         own = [item for item in items if item["id"] == memory_id]
-        text = _without(row["text"], [*words, *(item["text"] for item in own)])
+        text = _without(row["text"], _longest_first([*texts, *(item["text"] for item in own)]))
         if not own and text == row["text"]:
             continue
         for item in own:
             item["text"] = ERASED
-        connection.execute(_SET_INJECTION, (text, dumped(_scrubbed(items, words)), row["id"]))
+        connection.execute(_SET_INJECTION, (text, dumped(_scrubbed(items, texts)), row["id"]))
 
 
 def _scrub_texts(connection: sqlite3.Connection, words: Collection[str]) -> None:
@@ -173,6 +194,5 @@ def _scrubbed(value: Any, words: Collection[str]) -> Any:
 
 def _without(text: str, words: Collection[str]) -> str:
     for one in words:
-        if one:
-            text = text.replace(one, ERASED)
+        text = text.replace(one, ERASED)
     return text

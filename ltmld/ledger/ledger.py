@@ -203,7 +203,7 @@ class Ledger:
         unknown = fields.keys() - changes.EDITABLE
         if unknown:
             raise ValueError(f"no field of a memory that can be edited: {', '.join(sorted(unknown))}")
-        if fields.get("state") is MemoryState.FORGOTTEN:
+        if fields.get("state") == MemoryState.FORGOTTEN:
             raise RefusedError(f"Memory {memory_id} is not edited away. Use `ltmld forget {memory_id}`.")
         return self._writer.run(
             lambda connection: changes.changed(

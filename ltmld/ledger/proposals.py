@@ -34,7 +34,12 @@ _ADD_VERDICT = """
 
 _ADD_DISPUTE = """
     INSERT INTO disputes (scope, memory_id, other_id, variance, why, cycle_id, opened_at)
-    VALUES (?, ?, ?, ?, ?, ?, ?)
+    SELECT :scope, :memory_id, :other_id, :variance, :why, :cycle_id, :at
+    WHERE NOT EXISTS (
+        SELECT 1 FROM disputes
+        WHERE settled_at IS NULL
+          AND (memory_id, other_id) IN (VALUES (:memory_id, :other_id), (:other_id, :memory_id))
+    )
 """
 
 
@@ -46,8 +51,8 @@ def apply(connection: sqlite3.Connection, proposals: Sequence[Proposal], cause: 
         try:
             _applied(connection, proposal, cause)
             counts[type(proposal).__name__.lower()] += 1
-        except (RefusedError, ValueError):
-            # ValueError: a value that no memory can have; from a model, so no programmer's mistake.
+        except (RefusedError, ValueError, sqlite3.IntegrityError):
+            # The last two: a value that no memory can have; it came from a model, so it is nobody's mistake.
             connection.execute("ROLLBACK TO proposal")
             counts[REFUSED] += 1
         connection.execute("RELEASE proposal")
@@ -99,8 +104,9 @@ def _reinforce(connection: sqlite3.Connection, proposal: Reinforce, cause: Cause
 
 def _supersede(connection: sqlite3.Connection, proposal: Supersede, cause: Cause) -> None:
     memory, newer = _pair(connection, proposal.memory_id, proposal.by)
-    if newer.state is MemoryState.FORGOTTEN:
-        raise RefusedError(f"Memory {newer.id} was forgotten and replaces nothing.")
+    if newer.state not in RECALLABLE:
+        # Else two memories could replace each other, and neither would be left.
+        raise RefusedError(f"Memory {newer.id} is {newer.state.value} and replaces nothing.")
     changes.changed(
         connection,
         memory,
@@ -115,15 +121,15 @@ def _dispute(connection: sqlite3.Connection, proposal: Dispute, cause: Cause) ->
     memory, other = _pair(connection, proposal.memory_id, proposal.other_id)
     for one in (memory, other):
         changes.changed(connection, one, cause, state=MemoryState.DISPUTED)
-    row = (
-        memory.scope,
-        memory.id,
-        other.id,
-        proposal.variance,
-        clean(proposal.why),
-        cause.cycle_id,
-        stamp(cause.at),
-    )
+    row = {
+        "scope": memory.scope,
+        "memory_id": memory.id,
+        "other_id": other.id,
+        "variance": float(proposal.variance),
+        "why": clean(proposal.why),
+        "cycle_id": cause.cycle_id,
+        "at": stamp(cause.at),
+    }
     connection.execute(_ADD_DISPUTE, row)
 
 

@@ -83,8 +83,13 @@ def reading(path: Path) -> sqlite3.Connection:
 def _connected(path: Path) -> sqlite3.Connection:
     # isolation_level None: transactions begin and end where this package says so, and nowhere else.
     # Connections wander between threads, each used by one at a time (the pool and the writer see to it).
+    # rw, not rwc: a ledger that vanished is an error, not a new and empty ledger.
     connection = sqlite3.connect(
-        path, isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT_MS / 1000
+        f"{path.absolute().as_uri()}?mode=rw",
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+        timeout=BUSY_TIMEOUT_MS / 1000,
     )
     connection.row_factory = sqlite3.Row
     return connection

@@ -1,7 +1,7 @@
 """Threads: conversations as their clients see them, found again by key or by chain.
 
 Rules:
-1. A key names one thread of one scope; a thread never changes its scope.
+1. A key names one thread of one scope; a thread never changes its scope, and takes the first key it gets.
 2. A thread is a tree of messages; where a request continues it is the deepest message of the request's
    path that is known, and everything before that message is known as well.
 """
@@ -29,7 +29,12 @@ _BY_ID = "SELECT scope FROM threads WHERE id = ?"
 
 _ADD = "INSERT INTO threads (id, scope, key, started_at, last_at) VALUES (?, ?, ?, ?, ?)"
 
-_TOUCH = "UPDATE threads SET last_at = max(last_at, ?), started_at = min(started_at, ?) WHERE id = ?"
+_TOUCH = """
+    UPDATE threads
+    SET last_at = max(last_at, :last_at), started_at = min(started_at, :started_at),
+        key = CASE key WHEN '' THEN :key ELSE key END
+    WHERE id = :id
+"""
 
 # Of several conversations that share this beginning, the one talked in last.
 _DEEPEST = """
@@ -111,7 +116,8 @@ def opened(
         if row is None:
             connection.execute(_ADD, (thread_id, scope, clean(key), stamp(started_at), stamp(last_at)))
     identity = found or thread_id
-    connection.execute(_TOUCH, (stamp(last_at), stamp(started_at), identity))
+    touched = {"id": identity, "key": clean(key), "last_at": stamp(last_at), "started_at": stamp(started_at)}
+    connection.execute(_TOUCH, touched)
     return identity
 
 
