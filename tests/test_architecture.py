@@ -219,16 +219,23 @@ def test_every_exception_from_a_rule_has_its_reason_in_pyproject() -> None:
 
 @pytest.mark.parametrize("path", sources("ltmld", "tests", "benchmarks", "docs"), ids=named)
 def test_every_exception_from_a_rule_has_its_reason_in_the_code(path: Path) -> None:
+    """A reason also covers the same exception on the lines right below."""
     shape = re.compile(
-        r"#\s*(noqa: [A-Z]+[0-9]+(, ?[A-Z]+[0-9]+)*|type: ignore\[[a-z-]+(, ?[a-z-]+)*\])[\s:#,-]+\S+"
+        r"#\s*(noqa|type:\s*ignore)(?P<rules>(: ?[A-Z0-9, ]+[0-9])|(\[[a-z, -]+\]))?(?P<reason>.*)"
     )
     with path.open("rb") as file:
         comments = [token for token in tokenize.tokenize(file.readline) if token.type == tokenize.COMMENT]
-    bare = [
-        f"line {token.start[0]}: {token.string}"
-        for token in comments
-        if re.match(r"#\s*(noqa|type:\s*ignore)", token.string) and not shape.match(token.string)
-    ]
+    bare: list[str] = []
+    covered = (0, "")
+    for token in comments:
+        match = shape.match(token.string)
+        if not match:
+            continue
+        line, rules = token.start[0], match["rules"] or ""
+        if rules and (re.search(r"\w", match["reason"]) or covered == (line - 1, rules)):
+            covered = (line, rules)
+        else:
+            bare.append(f"line {line}: {token.string}")
 
     assert bare == []
 
