@@ -79,12 +79,14 @@ class Answer:
             ChunksRefusedError: the body is not chunked as its head says.
         """
         self.started = True
-        if self.head is None:
-            self._buffer += data
-            data = self._read_heads(upload_ended=upload_ended)
-        if self.head is not None:
-            self._read_body(data)
-        self._flush()
+        try:
+            if self.head is None:
+                self._buffer += data
+                data = self._read_heads(upload_ended=upload_ended)
+            if self.head is not None:
+                self._read_body(data)
+        finally:  # what was sound goes on, whatever follows it
+            self._flush()
 
     def committed(self) -> None:
         """Pass on what waited for the ledger."""
@@ -178,8 +180,11 @@ class Answer:
             self._read_counted(data)
 
     def _read_chunks(self, reader: ChunkReader, data: bytes) -> None:
-        for payload in reader.feed(data):
-            self._emit(payload)
+        try:
+            reader.feed(data)
+        finally:
+            for payload in reader.take():
+                self._emit(payload)
         if reader.ended:
             self.extra = reader.extra
             self._finish_body()

@@ -53,15 +53,15 @@ class ChunkReader:
         self._parser.feed_data(_PRELUDE)
         self._began = True
 
-    def feed(self, data: bytes) -> list[bytes]:
-        """Return the payloads that *data* completed, in order.
+    def feed(self, data: bytes) -> None:
+        """Read *data*; ``take`` has what it completed.
 
         Raises:
             ChunksRefusedError: *data* is not a chunked body, or its trailers are too large.
         """
         if self.ended:
             self.extra = True
-            return []
+            return
         self._quiet += len(data)
         try:
             self._parser.feed_data(data)
@@ -69,6 +69,9 @@ class ChunkReader:
             self._refuse_unless_ended(error)
         if self._quiet > self.trailer_bytes_max + CHUNK_BYTES_MAX:
             raise ChunksRefusedError("the trailers or chunk extensions are too large")
+
+    def take(self) -> list[bytes]:
+        """Return the payloads completed since the last call, in order."""
         payloads, self._payloads = self._payloads, []
         return payloads
 

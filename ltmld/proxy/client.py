@@ -250,9 +250,9 @@ class Client(asyncio.Protocol):
     def _read_body(self, data: bytes) -> list[bytes]:
         """Return the payloads in *data*; what follows the body goes to the backlog."""
         if self._reader is not None:
-            payloads = self._reader.feed(data)
+            self._reader.feed(data)
             self._body_ended = self._reader.ended
-            return payloads
+            return self._reader.take()
         body = data if len(data) <= self._remaining else data[: self._remaining]
         self._backlog = data[len(body) :]
         self._remaining -= len(body)

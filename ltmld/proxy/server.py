@@ -58,7 +58,7 @@ class Proxy:
         except OSError as error:
             raise _refusal(error, host, port) from error
         self.port = self._server.sockets[0].getsockname()[1]
-        self._sweeping = loop.call_later(_SWEEP_S, self._sweep)
+        self._sweeping = loop.call_later(_SWEEP_S, self._sweep_again)
 
     async def stop(self) -> None:
         """Accept nothing more, let open answers end for ``grace_s``, then close everything."""
@@ -85,15 +85,17 @@ class Proxy:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._plane.empty.wait(), seconds)
 
-    def _sweep(self) -> None:
-        """Close what has been idle for too long."""
+    def _sweep_again(self) -> None:
         loop = asyncio.get_running_loop()
-        now = loop.time()
+        self._sweep(now=loop.time())
+        self._sweeping = loop.call_later(_SWEEP_S, self._sweep_again)
+
+    def _sweep(self, *, now: float) -> None:
+        """Close what has been idle for too long."""
         self._plane.pool.sweep(now=now)
         for client in list(self._plane.clients):
             if client.idle and now - client.idle_since > self._plane.settings.idle_timeout_s:
                 client.shut()
-        self._sweeping = loop.call_later(_SWEEP_S, self._sweep)
 
 
 def _refusal(error: OSError, host: str, port: int) -> Exception:

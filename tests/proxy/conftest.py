@@ -1,0 +1,50 @@
+"""The data plane between a client and an upstream that are both made of bytes, on both event loops."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+
+import pytest
+import uvloop
+
+from ltmld.config import ProxySettings
+from ltmld.proxy.server import Proxy
+from tests.support.raw_upstream import RawUpstream, Wire, connect
+
+
+def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Run everything on the loop of the standard library and on the one that serves."""
+    return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+
+
+@pytest.fixture
+def settings() -> ProxySettings:
+    """Return small limits, so that tests meet them."""
+    return ProxySettings(
+        head_bytes_max=4096, look_bytes_max=100_000, connect_timeout_s=1.0, idle_timeout_s=60.0, grace_s=1.0
+    )
+
+
+@pytest.fixture
+async def upstream() -> AsyncIterator[RawUpstream]:
+    """Listen where Ollama would."""
+    raw = await RawUpstream().start()
+    yield raw
+    await raw.stop()
+
+
+@pytest.fixture
+async def proxy(upstream: RawUpstream, settings: ProxySettings) -> AsyncIterator[Proxy]:
+    """Serve, without an attendant."""
+    plane = Proxy(upstream=("127.0.0.1", upstream.port), settings=settings)
+    await plane.start("127.0.0.1", 0)
+    yield plane
+    await plane.stop()
+
+
+@pytest.fixture
+async def client(proxy: Proxy) -> AsyncIterator[Wire]:
+    """Connect one client."""
+    async with await connect(proxy.port) as wire:
+        yield wire

@@ -1,0 +1,164 @@
+"""Promise: what two parsers could read two ways is refused, and never reaches Ollama."""
+
+from __future__ import annotations
+
+import json
+
+import httptools
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ltmld.proxy.head import Framing, HeadRefusedError, read_request
+from ltmld.proxy.server import Proxy
+from tests.support.raw_upstream import RawUpstream, Wire, connect
+
+AMBIGUOUS = {
+    "both framings": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "both framings, other way": b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n",
+    "contradicting lengths": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
+    "a list of lengths": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3, 3\r\n\r\nabc",
+    "a signed length": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: +3\r\n\r\nabc",
+    "a hexadecimal length": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0x3\r\n\r\nabc",
+    "an empty length": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length:\r\n\r\n",
+    "a huge length": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9999999999999999999\r\n\r\n",
+    "chunked not last": b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n",
+    "chunked twice": b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n",
+    "two codings": b"POST / HTTP/1.1\r\nTransfer-Encoding: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "an unknown coding": b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+    "a space before the colon": b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
+    "bare LF everywhere": b"GET / HTTP/1.1\nHost: x\n\n",
+    "bare LF in the head": b"GET / HTTP/1.1\r\nHost: x\nX: y\r\n\r\n",
+    "bare LF at its end": b"GET / HTTP/1.1\r\nHost: x\r\n\nX: y\r\n\r\n",
+    "bare CR in a value": b"GET / HTTP/1.1\r\nHost: x\r\nX: a\rY: b\r\n\r\n",
+    "a folded line": b"GET / HTTP/1.1\r\nHost: x\r\nX: a\r\n b\r\n\r\n",
+    "a zero byte": b"GET / HTTP/1.1\r\nHost: x\r\nX: a\x00b\r\n\r\n",
+    "a header without name": b"GET / HTTP/1.1\r\nHost: x\r\n: a\r\n\r\n",
+    "a space in the target": b"GET /a b HTTP/1.1\r\nHost: x\r\n\r\n",
+    "no HTTP at all": b"NOT HTTP\r\n\r\n",
+    "chunks in HTTP/1.0": b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "a chunk size that is none": b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n\r\n",
+    "bare LF in chunks": b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\nhello\r\n0\r\n\r\n",
+    "a chunk longer than it says": b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhello\r\n0\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("request_bytes", AMBIGUOUS.values(), ids=AMBIGUOUS.keys())
+async def test_an_ambiguous_request_is_refused_and_the_connection_closed(
+    client: Wire, upstream: RawUpstream, proxy: Proxy, request_bytes: bytes
+) -> None:
+    await client.send(request_bytes + b"GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n")
+    answer = await client.message()
+    assert answer.first == b"HTTP/1.1 400 Bad Request"
+    assert json.loads(answer.body)["error"].startswith("ltmld: ")
+    assert await client.rest() == b""
+    assert (upstream.wires, proxy.stats.refused) == ([], 1)
+
+
+async def test_a_body_that_turns_out_malformed_takes_its_connection_to_ollama_along(
+    client: Wire, upstream: RawUpstream, proxy: Proxy
+) -> None:
+    await client.send(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n")
+    wire = await upstream.accept()
+    await wire.until(b"hi\r\n")
+    await client.send(b"nonsense\r\n")
+    assert (await client.message()).first == b"HTTP/1.1 400 Bad Request"
+    await wire.gone()
+    assert proxy.stats.open == 0
+
+
+@pytest.mark.parametrize("end", [b"", b"\r\n\r\n"])
+async def test_a_head_over_the_limit_is_refused_even_unfinished(
+    client: Wire, upstream: RawUpstream, end: bytes
+) -> None:
+    await client.send(b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 5000 + end)
+    answer = await client.message()
+    assert answer.first == b"HTTP/1.1 431 Request Header Fields Too Large"
+    assert b"LTMLD_PROXY__HEAD_BYTES_MAX" in answer.body
+    assert upstream.wires == []
+
+
+async def test_another_version_of_http_is_named_in_the_refusal(client: Wire) -> None:
+    await client.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+    assert (await client.message()).first == b"HTTP/1.1 505 HTTP Version Not Supported"
+
+
+async def test_trailers_without_end_are_refused(client: Wire) -> None:
+    await client.send(
+        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" + b"X: " + b"y" * 80_000
+    )
+    assert (await client.message()).first == b"HTTP/1.1 400 Bad Request"
+
+
+async def test_equal_lengths_said_twice_contradict_nothing(client: Wire, upstream: RawUpstream) -> None:
+    await client.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nhi")
+    assert (await upstream.answer(b"HTTP/1.1 204 No Content\r\n\r\n")).body == b"hi"
+
+
+async def test_empty_lines_before_a_request_are_ignored(proxy: Proxy, upstream: RawUpstream) -> None:
+    async with await connect(proxy.port) as client:
+        await client.send(b"\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        wire = await upstream.accept()
+        assert (await wire.until(b"\r\n\r\n")).startswith(b"GET / ")
+
+
+class _Seen:
+    """What llhttp makes of a request."""
+
+    def __init__(self) -> None:
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.url = b""
+        self.ended = False
+
+    def on_url(self, url: bytes) -> None:
+        self.url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers.append((name.lower(), value.strip(b" \t")))
+
+    def on_message_complete(self) -> None:
+        self.ended = True
+
+
+_PIECES = st.sampled_from(
+    [
+        b"Content-Length: 0",
+        b"Content-Length: 5",
+        b"Transfer-Encoding: chunked",
+        b"Host: x",
+        b"X:",
+        b"X : y",
+        b" z",
+    ]
+    + [
+        b"x",
+        b"\r\n",
+        b"\n",
+        b"\r",
+        b":",
+        b" ",
+        b"\t",
+        b"\x00",
+        b"\xff",
+        b"Connection: close, x",
+        b"Expect: y",
+    ]
+)
+
+
+@given(st.lists(_PIECES, max_size=8), st.sampled_from([b"\r\n", b"\n"]))
+def test_whatever_is_accepted_llhttp_reads_alike(pieces: list[bytes], separator: bytes) -> None:
+    raw = b"POST /a?b HTTP/1.1\r\n" + separator.join(pieces) + b"\r\n\r\n"
+    raw = raw[: raw.index(b"\r\n\r\n") + 4]
+    try:
+        request = read_request(raw, peer="")
+    except HeadRefusedError:
+        return
+    seen = _Seen()
+    parser = httptools.HttpRequestParser(seen)
+    if (
+        sum(name == b"content-length" for name, _ in request.head.headers) < 2
+    ):  # llhttp refuses even equal ones
+        parser.feed_data(raw)
+        assert (tuple(seen.headers), seen.url) == (request.head.headers, b"/a?b")
+        assert seen.ended == (request.framing is Framing.NONE)

@@ -1,0 +1,90 @@
+"""Attendants for the data plane's tests: real ones, small, and obedient to the test."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from ltmld.core.ports import Plan, RequestHead
+
+
+@dataclass(slots=True, kw_only=True)
+class HoldingRecording:
+    """A recording that holds everything from *terminator* on until the test lets it commit."""
+
+    terminator: bytes = b'"done":true'
+    may_commit: asyncio.Event = field(default_factory=asyncio.Event)
+    committing: asyncio.Event = field(default_factory=asyncio.Event)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    seen: bytes = b""
+    begun: tuple[int, str] | None = None
+    commits: int = 0
+    closes: list[str] = field(default_factory=list)
+    order: list[str] = field(default_factory=list)
+    _passed: int = 0
+
+    def begin(self, *, status: int, content_type: str) -> None:
+        """Take note of the head."""
+        self.begun = (status, content_type)
+        self.order.append("begin")
+
+    def feed(self, data: bytes) -> int:
+        """Let everything pass up to the line that holds the terminator."""
+        self.order.append("feed")
+        self.seen += data
+        at = self.seen.find(self.terminator)
+        may = len(self.seen) if at < 0 else self.seen.rfind(b"\n", 0, at) + 1
+        count, self._passed = max(may, self._passed) - self._passed, max(may, self._passed)
+        return count
+
+    @property
+    def complete(self) -> bool:
+        """Whether the terminator was seen."""
+        return self.terminator in self.seen
+
+    async def commit(self) -> None:
+        """Wait for the test."""
+        self.commits += 1
+        self.order.append("commit")
+        self.committing.set()
+        await self.may_commit.wait()
+        self.order.append("committed")
+
+    async def close(self, *, error: str = "") -> None:
+        """Take note of the ending."""
+        self.order.append("close")
+        self.closes.append(error)
+        self.ended.set()
+
+
+@dataclass(slots=True, kw_only=True)
+class ObedientAttendant:
+    """Looks into POST /api/chat, puts *inject* in the body's place, and records with *recording*."""
+
+    recording: HoldingRecording | None = None
+    inject: bytes | None = None
+    drop_headers: frozenset[bytes] = frozenset()
+    may_attend: asyncio.Event = field(default_factory=asyncio.Event)
+    attending: asyncio.Event = field(default_factory=asyncio.Event)
+    heads: list[RequestHead] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
+
+    def looks_into(self, head: RequestHead) -> bool:
+        """Look into one route."""
+        return head.method == "POST" and head.path == "/api/chat"
+
+    async def attend(self, head: RequestHead, body: bytes) -> Plan:
+        """Wait for the test, then do as told."""
+        self.heads.append(head)
+        self.bodies.append(body)
+        self.attending.set()
+        await self.may_attend.wait()
+        new_body = body if self.inject is None else self.inject
+        return Plan(body=new_body, recording=self.recording, drop_headers=self.drop_headers)
+
+    def unavailable(self, head: RequestHead, message: str) -> bytes:
+        """Answer in a shape of its own."""
+        self.heads.append(head)
+        self.messages.append(message)
+        return b'{"mine":true}'
