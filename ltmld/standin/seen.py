@@ -1,0 +1,52 @@
+"""What arrived at the stand-in, kept for those who want to look."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from ltmld.errors import WireError
+from ltmld.wire.json_text import scan
+
+# Enough for a benchmark's warm-up; a long run keeps only the latest.
+REQUESTS_MAX = 10_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeenRequest:
+    """One request, byte for byte where it matters."""
+
+    method: str
+    target: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+    @property
+    def path(self) -> str:
+        """The target without its query."""
+        return self.target.partition("?")[0]
+
+    def header(self, name: str) -> str:
+        """Return the first value of a header, empty when it did not come."""
+        return next((value for key, value in self.headers if key.lower() == name.lower()), "")
+
+    @cached_property
+    def tree(self) -> Mapping[str, Any]:
+        """The body's JSON object, empty when it holds none."""
+        try:
+            value = scan(self.body.decode("utf-8", "replace"), depth=1).value
+        except WireError:
+            return {}
+        return value if isinstance(value, dict) else {}
+
+    @cached_property
+    def prompt(self) -> str:
+        """Everything a model would be told: system text, messages, prompt."""
+        texts = [self.tree.get("system"), self.tree.get("prompt")]
+        for message in self.tree.get("messages") or []:
+            content = message.get("content")
+            parts = content if isinstance(content, list) else [{"text": content}]
+            texts += [part.get("text") for part in parts]
+        return "\n\n".join(text for text in texts if isinstance(text, str) and text)
