@@ -7,7 +7,7 @@ Rules:
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from anyio import to_thread
 from fastapi import APIRouter, Query, Request
@@ -31,6 +31,8 @@ from ltmld.errors import BadInputError
 PAGE = 50
 
 # An empty value counts as not given: a form sends every field it has.
+AnyKind = Annotated[Kind | None, BeforeValidator(lambda value: value or None)]
+AnyState = Annotated[State | None, BeforeValidator(lambda value: value or None)]
 Limit = Annotated[int, BeforeValidator(lambda value: value or PAGE), Query(ge=1, le=PAGE_MAX)]
 
 
@@ -94,14 +96,14 @@ def _add_memories(router: APIRouter, control: Control) -> None:
     @router.get("/api/memories")
     def memories(
         scope: str = "",
-        kind: Kind | Literal[""] = "",
-        state: State | Literal[""] = "",
+        kind: AnyKind = None,
+        state: AnyState = None,
         q: str = "",
         limit: Limit = PAGE,
         cursor: str = "",
     ) -> JsonObject:
         """List memories."""
-        wanted = {"scope": scope, "kind": kind, "state": state, "q": q}
+        wanted = {"scope": scope, "kind": kind or "", "state": state or "", "q": q}
         return control.memories({**wanted, "limit": limit, "cursor": cursor})
 
     @router.post("/api/memories", status_code=201)

@@ -115,6 +115,7 @@ def _ask(text: str, *, hard: bool) -> None:
     try:
         agreed = typer.confirm(question, err=True)
     except typer.Abort as error:  # no terminal to answer on
+        typer.echo(err=True)
         raise RefusedError(
             "Nothing was forgotten: nobody answered. Add --yes to forget without asking."
         ) from error

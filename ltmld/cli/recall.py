@@ -48,7 +48,8 @@ def search(
         remark(f"Nothing is remembered about that in scope {clean(scope)!r}.")
     else:
         show(_hits(found["hits"]))
-        remark(f"{len(found['hits'])} hits, {found['tokens']} tokens, {found['took_ms']:.0f} ms")
+        count = len(found["hits"])
+        remark(f"{count} hit{'s' * (count != 1)}, {found['tokens']} tokens, {found['took_ms']:.0f} ms")
 
 
 def _hits(hits: list[dict[str, Any]]) -> Table:

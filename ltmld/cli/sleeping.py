@@ -43,7 +43,7 @@ def sleep_now(
     Without a daemon the cycle runs in this process; with one it goes on when you stop watching.
     """
     from ltmld.cli.house import open_control
-    from ltmld.cli.paper import show_json
+    from ltmld.cli.paper import remark, show_json
     from ltmld.cli.report import show_report
     from ltmld.cli.watching import watcher
     from ltmld.core.ports import SleepRequest
@@ -52,8 +52,14 @@ def sleep_now(
     request = SleepRequest(depth=depth, model=model, scope=scope, dry_run=dry_run, trigger="manual")
     with open_control(load_settings(data_dir=data_dir)) as control:
         started = control.start_sleep(request)
-        with watcher() as watching:
-            cycle = _follow(control, started["id"], watching)
+        try:
+            with watcher() as watching:
+                cycle = _follow(control, started["id"], watching)
+        except KeyboardInterrupt:
+            remark(
+                f"\nThe cycle {started['id']} is not lost: the daemon goes on with it, or the next sleep does."
+            )
+            raise
     if as_json:
         show_json(cycle)
     else:

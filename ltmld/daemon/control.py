@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from ltmld.core.memory import MemoryKind, MemoryState
 from ltmld.core.ports import JsonObject, Recall, SleepRequest
 from ltmld.core.scope import DEFAULT_SCOPE, is_scope
 from ltmld.daemon import standing, views
@@ -107,7 +108,14 @@ class LocalControl:
         return views.recollection(found)
 
     def memories(self, query: JsonObject) -> JsonObject:
-        """List memories, the latest first."""
+        """List memories, the latest first.
+
+        Raises:
+            BadInputError: there is no such kind or state, or the cursor is none of ours.
+        """
+        for name, words in (("kind", MemoryKind), ("state", MemoryState)):
+            if query.get(name) and query[name] not in set(words):
+                raise BadInputError(f"{name}: {str(query[name])[:40]!r} is none of {', '.join(words)}.")
         found, cursor = self._ledger.memories(
             scope=query.get("scope", ""),
             kind=query.get("kind", ""),
@@ -214,19 +222,17 @@ class LocalControl:
         return self._ledger.exchange(exchange_id)
 
     def reindex(self) -> JsonObject:
-        """Build the index again from the ledger."""
+        """Build the index again from the ledger; recall finds less until it answers."""
         started = time.monotonic()
         self._index.wipe()
-        self._ledger.outbox_refill()
-        indexed = self._index_all()
+        self._index_all()
+        indexed = sum(self._index.count(scope) for scope in self._ledger.scopes())
         return {"indexed": indexed, "took_s": round(time.monotonic() - started, 2)}
 
-    def _index_all(self) -> int:
-        """Drain the outbox; the daemon's feeding thread may have taken a part of it."""
-        indexed = 0
-        while units := self._feeder.drain():
-            indexed += units
-        return indexed
+    def _index_all(self) -> None:
+        """Drain the outbox; nothing is left when a drain, of which there is one at a time, finds nothing."""
+        while self._feeder.drain():
+            pass
 
 
 def _scope(body: JsonObject) -> str:

@@ -49,7 +49,7 @@ class _Fields:
         try:
             value: Any = orjson.loads(line)
         except orjson.JSONDecodeError as error:
-            raise self._bad(f"is not JSON ({error})") from error
+            raise self._bad(f"is not JSON ({error.msg} at character {error.colno})") from error
         if not isinstance(value, dict):
             raise self._bad("is not a JSON object")
         self._value: dict[str, Any] = value

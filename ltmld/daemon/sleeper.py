@@ -2,6 +2,7 @@
 
 Rules:
 1. ``start`` answers at once with the cycle's id; a second one while a cycle runs is refused by the ledger's lease.
+   What an earlier process left unfinished comes first, whatever was asked: half of a night is never dropped.
 2. The model is the one asked for, else the configured one, else the one last talked to; only the first may fail
    the start, the others give way to the rule-based extractor when Ollama does not have them.
 3. ``close`` stops a cycle between two steps and leaves it at its checkpoint: the next start resumes it.
@@ -63,34 +64,39 @@ class Sleeper:
         self._settings, self._clock, self._new_id = settings, clock, new_id
         self.busy = busy
         """Whether a client's request is open; sleep gives way to it."""
-        self._lock = threading.Lock()
+        self._starting = threading.Lock()
         self._live: Live | None = None
         self._thread: threading.Thread | None = None
         self._broken: dict[str, str] = {}
         self._closing = threading.Event()
 
     def start(self, request: SleepRequest) -> str:
-        """Begin a cycle in the background and return its id.
+        """Begin a cycle in the background, or take up the one that was left unfinished, and return its id.
 
         Raises:
             RefusedError: a cycle runs already.
             BadInputError: Ollama does not have the model that was asked for.
             UpstreamError: a model was asked for and Ollama is away.
         """
-        model = self._model(request)
-        cycle_id = self._begin(request, model)
-        self._spawn(cycle_id, request, model)
-        return cycle_id
+        with self._starting:
+            resumed = self.resume() if self._live is None else ""
+            if resumed:
+                return resumed
+            model = self._model(request)
+            cycle_id = self._begin(request, model)
+            self._spawn(cycle_id, request, model)
+            return cycle_id
 
     def run_now(self, request: SleepRequest, watch: Watch = lambda _progress: None) -> JsonObject:
-        """Run a cycle in the calling thread and return its report.
+        """Run a cycle in the calling thread, after what was left unfinished, and return its report.
 
         Raises:
             LtmldError: as ``start``; or what ended the cycle.
         """
+        if self._live is None and self.resume():
+            self.wait()
         model = self._model(request)
-        cycle_id = self._begin(request, model)
-        return self._run(cycle_id, request, model, watch)
+        return self._run(self._begin(request, model), request, model, watch)
 
     def resume(self) -> str:
         """Take up the cycle that an earlier run left unfinished; return its id, or nothing."""
@@ -105,7 +111,7 @@ class Sleeper:
             trigger=left["trigger"],
         )
         log.info("sleep.resumed", cycle=left["id"])
-        self._show(Live(left["id"]))
+        self._live = Live(left["id"])
         self._spawn(left["id"], request, self._available(left["model"]))
         return str(left["id"])
 
@@ -140,12 +146,8 @@ class Sleeper:
             model=model,
             dry_run=request.dry_run,
         )
-        self._show(Live(cycle_id))
+        self._live = Live(cycle_id)
         return cycle_id
-
-    def _show(self, live: Live | None) -> None:
-        with self._lock:
-            self._live = live
 
     def _spawn(self, cycle_id: str, request: SleepRequest, model: str) -> None:
         def background() -> None:
@@ -165,7 +167,7 @@ class Sleeper:
             self._broken[cycle_id] = str(error)
             raise
         finally:
-            self._show(None)
+            self._live = None
         del self._broken[cycle_id]
         log.info("sleep.ended", cycle=cycle_id, depth=request.depth, model=model or None)
         return report

@@ -135,8 +135,11 @@ def _change(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> tuple
         what = "reinforced"
     elif set(after) == {"strength"}:
         what = "weakened"
-    details = (f"{name} {_short(before.get(name))} → {_short(value)}" for name, value in after.items())
-    return what, ", ".join(details)
+    # When it retired is when the event happened.
+    shown = {name: value for name, value in after.items() if name != "retired_at"}
+    return what, ", ".join(
+        f"{name} {_short(before.get(name))} → {_short(value)}" for name, value in shown.items()
+    )
 
 
 def _short(value: Any) -> str:
