@@ -91,7 +91,6 @@ def erase(connection: sqlite3.Connection, memory_id: str, cause: Cause) -> None:
     connection.execute("DELETE FROM completions")
     _scrub_injections(connection, memory.id, texts)
     _scrub_texts(connection, words)
-    outbox.add(connection, memory.scope, "memory", [memory.id], "delete")
 
 
 def release(connection: sqlite3.Connection) -> None:

@@ -51,36 +51,29 @@ def prepared(folder: Path) -> Path:
             "Make its folder writable, or point LTMLD_DATA_DIR elsewhere."
         ) from error
     with translated(path):
-        connection = writing(path)
-        try:
-            _migrate(connection, path)
-        finally:
-            connection.close()
+        _bring_up_to_date(path)
     return path
 
 
 def writing(path: Path) -> sqlite3.Connection:
     """Return the connection that writes."""
-    connection = _connected(path)
-    # Before the first table exists it decides the file's layout; later it changes nothing.
-    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-    connection.execute("PRAGMA journal_mode = WAL")
-    # FULL, not NORMAL: an exchange that the user has seen must survive a power cut.
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA foreign_keys = ON")
-    # What is forgotten is overwritten with zeros, not merely unlinked.
-    connection.execute("PRAGMA secure_delete = ON")
-    return connection
+    return _connected(
+        path,
+        "PRAGMA journal_mode = WAL",
+        # FULL, not NORMAL: an exchange that the user has seen must survive a power cut.
+        "PRAGMA synchronous = FULL",
+        "PRAGMA foreign_keys = ON",
+        # What is forgotten is overwritten with zeros, not merely unlinked.
+        "PRAGMA secure_delete = ON",
+    )
 
 
 def reading(path: Path) -> sqlite3.Connection:
     """Return a connection that cannot write."""
-    connection = _connected(path)
-    connection.execute("PRAGMA query_only = ON")
-    return connection
+    return _connected(path, "PRAGMA query_only = ON")
 
 
-def _connected(path: Path) -> sqlite3.Connection:
+def _connected(path: Path, *settings: str) -> sqlite3.Connection:
     # isolation_level None: transactions begin and end where this package says so, and nowhere else.
     # Connections wander between threads, each used by one at a time (the pool and the writer see to it).
     # rw, not rwc: a ledger that vanished is an error, not a new and empty ledger.
@@ -92,21 +85,42 @@ def _connected(path: Path) -> sqlite3.Connection:
         timeout=BUSY_TIMEOUT_MS / 1000,
     )
     connection.row_factory = sqlite3.Row
+    try:
+        for setting in settings:
+            connection.execute(setting)
+    except sqlite3.Error:
+        connection.close()
+        raise
     return connection
 
 
-def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+def _bring_up_to_date(path: Path) -> None:
     known = migrations()
-    newest = known[-1][0]
-    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    version = _version(path, newest=known[-1][0])
+    if version == 0:
+        # Decides the file's layout, and only before anything else is written to it.
+        _connected(path, "PRAGMA auto_vacuum = INCREMENTAL", "PRAGMA journal_mode = WAL").close()
+    connection = writing(path)
+    try:
+        for number, text in known:
+            if number > version:
+                _apply(connection, number, text)
+    finally:
+        connection.close()
+
+
+def _version(path: Path, *, newest: int) -> int:
+    connection = reading(path)
+    try:
+        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    finally:
+        connection.close()
     if version > newest:
         raise LedgerSchemaError(
             f"{path} was written by a newer ltmld (schema {version}; this build knows {newest}). "
             "Upgrade ltmld, or point LTMLD_DATA_DIR elsewhere."
         )
-    for number, text in known:
-        if number > version:
-            _apply(connection, number, text)
+    return version
 
 
 def _apply(connection: sqlite3.Connection, number: int, text: str) -> None:
