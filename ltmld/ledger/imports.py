@@ -73,8 +73,9 @@ def import_messages(
 def _import_thread(
     connection: sqlite3.Connection, lines: list[ImportLine], *, new_id: NewId, now: datetime
 ) -> int:
-    scope, key = lines[0].scope, clean(lines[0].thread)
-    thread_id = threads.by_key(connection, scope, key) if key else None
+    # Without a name of its own a conversation still needs one, so that it is found again the next time.
+    scope, key = lines[0].scope, clean(lines[0].thread) or DIALECT
+    thread_id = threads.by_key(connection, scope, key)
     fresh = _fresh(connection, thread_id, sorted(lines, key=lambda line: stamp(line.at)))
     if not fresh:
         return 0

@@ -50,7 +50,7 @@ def interleaved(draw: st.DataObject, queues: list[list[Turn]]) -> list[Turn]:
     return sent
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(st.lists(conversation(), min_size=1, max_size=3), st.data())
 def test_any_interleaving_records_each_message_once_in_its_thread(
     talks: list[list[tuple[str, str]]], data: st.DataObject
@@ -64,7 +64,7 @@ def test_any_interleaving_records_each_message_once_in_its_thread(
         ledger.close()
 
 
-@settings(max_examples=15)
+@settings(max_examples=10)
 @given(st.lists(conversation(), min_size=2, max_size=3), st.data())
 def test_turns_that_arrive_at_once_are_recorded_as_if_one_after_the_other(
     talks: list[list[tuple[str, str]]], data: st.DataObject
@@ -79,7 +79,7 @@ def test_turns_that_arrive_at_once_are_recorded_as_if_one_after_the_other(
         ledger.close()
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(st.lists(conversation(), min_size=1, max_size=2), st.data())
 def test_replaying_any_exchange_changes_nothing(
     talks: list[list[tuple[str, str]]], data: st.DataObject
@@ -95,7 +95,7 @@ def test_replaying_any_exchange_changes_nothing(
         ledger.close()
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(conversation(), st.data())
 def test_the_last_turn_says_it_all_whatever_was_lost_before(
     talk: list[tuple[str, str]], data: st.DataObject
