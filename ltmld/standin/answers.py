@@ -18,7 +18,9 @@ UNKNOWN = "I do not know that yet."
 NOTED = "Thank you, noted."
 
 # "- [2026-05-07] Ann: " before the words of a recalled line.
-_MARKS = re.compile(r"^\W*(?:\[[^\]]*\]\s*)?(?:([A-Z][\w .]{0,30}|the user|user|you):\s+)?", re.IGNORECASE)
+_MARKS = re.compile(
+    r"^[\s*\u2022-]*(?:\[[^\]]*\]\s*)?(?:([A-Z][\w .]{0,30}|the user|user|you):\s+)?", re.IGNORECASE
+)
 _QUESTION = re.compile(r"\?\s*$")
 _BLOCK = re.compile(rf"{OPEN}(.*?){CLOSE}", re.DOTALL)
 # One shared word of a long question is chance; of "Where do I live?" it is all there is.

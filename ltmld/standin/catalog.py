@@ -69,4 +69,4 @@ def full_name(name: str) -> str:
 def _system(name: str, system: str | Mapping[str, str]) -> str:
     if isinstance(system, str):
         return system
-    return system.get(name) or system.get(full_name(name), "")
+    return {full_name(key): text for key, text in system.items()}.get(full_name(name), "")

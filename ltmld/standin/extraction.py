@@ -21,7 +21,7 @@ from ltmld.wire.fields import listed, said, told
 
 Tree = Mapping[str, Any]
 
-_LINE = re.compile(r"^\W*(?:\[(?P<at>[^\]]*)\]\s*)?(?P<speaker>[^:\n]{1,40}):\s+(?P<words>.+)$")
+_LINE = re.compile(r"^[\s*\u2022-]*(?:\[(?P<at>[^\]]*)\]\s*)?(?P<speaker>[^:\n]{1,40}):\s+(?P<words>.+)$")
 _ASSISTANT = re.compile(r"\b(assistant|ai|model|system|tool)\b", re.IGNORECASE)
 _MINE = re.compile(r"\bmy (?P<what>[\w' -]{2,40}?) (?:is|are|was)\b", re.IGNORECASE)
 _FIRST = re.compile(

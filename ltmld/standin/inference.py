@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Literal
@@ -88,32 +88,35 @@ class Inference:
         wait_s = self.token_delay_s * len(spoken.tokens)
         return Response(media=media, body=body, wait_s=wait_s, inference=True)
 
-    def _native(self, kind: Kind, spoken: Spoken) -> list[bytes]:
-        said = [shapes.native(kind, spoken.model, token, done=False) for token in spoken.tokens]
+    def _native(self, kind: Kind, spoken: Spoken) -> Iterator[bytes]:
+        for token in spoken.tokens:
+            yield shapes.dumps(shapes.native(kind, spoken.model, token, done=False)) + b"\n"
         end = shapes.native_end(kind, spoken, text="", context=_context(kind, spoken))
-        return [shapes.dumps(line) + b"\n" for line in (*said, end)]
+        yield shapes.dumps(end) + b"\n"
 
-    def _openai(self, spoken: Spoken, *, usage: bool) -> list[bytes]:
+    def _openai(self, spoken: Spoken, *, usage: bool) -> Iterator[bytes]:
         stream_id = self._answer_id()
-        first, *rest = spoken.tokens
-        return [
-            shapes.openai_chunk(spoken, stream_id, {"role": "assistant", "content": first}, None),
-            *(shapes.openai_chunk(spoken, stream_id, {"content": token}, None) for token in rest),
-            shapes.openai_end(spoken, stream_id, usage=usage),
-        ]
+        role = {"role": "assistant"}
+        for token in spoken.tokens:
+            yield shapes.openai_chunk(spoken, stream_id, role | {"content": token}, None)
+            role = {}
+        yield shapes.openai_end(spoken, stream_id, usage=usage)
 
     def _answer_id(self) -> str:
         # Ollama's ids run from 0 to 998 too, and are not unique.
         return f"chatcmpl-{next(self._numbers) % 999}"
 
-    async def _paced(self, pieces: Sequence[bytes | None]) -> AsyncIterator[bytes | None]:
+    async def _paced(self, pieces: Iterable[bytes | None]) -> AsyncIterator[bytes | None]:
         for piece in pieces:
             await asyncio.sleep(self.token_delay_s)
             yield piece
 
 
-def _broken(kind: Kind, pieces: list[bytes], fault: Fault) -> list[bytes | None]:
-    begun = pieces[: max(1, len(pieces) // 2)]
+def _broken(kind: Kind, pieces: Iterator[bytes], fault: Fault) -> Iterable[bytes | None]:
+    if fault is Fault.NONE:
+        return pieces
+    whole = list(pieces)
+    begun = whole[: max(1, len(whole) // 2)]
     match fault:
         case Fault.CUT:
             return [*begun, None]
@@ -123,7 +126,7 @@ def _broken(kind: Kind, pieces: list[bytes], fault: Fault) -> list[bytes | None]
         case Fault.MIDSTREAM_ERROR:
             return [*begun, shapes.native_error(_RUNNER_DIED) + b"\n"]
         case _:
-            return [*pieces]
+            return whole
 
 
 def _failed(kind: Kind) -> Response:
