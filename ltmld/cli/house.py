@@ -37,8 +37,11 @@ def open_control(settings: Settings) -> Iterator[Control]:
     if remote is not None:
         yield remote
         return
+    from ltmld.daemon import logs
     from ltmld.daemon.house import House
 
+    # Events belong to a daemon's log; beside a command's answer only what went wrong does.
+    logs.set_up("warning")
     house = House.open(settings)
     try:
         yield house.control

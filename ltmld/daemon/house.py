@@ -106,6 +106,7 @@ class House:
             clock=clock,
             new_id=make_id,
             busy=busy,
+            embedder=embedder,
         )
         control = LocalControl(
             ledger, index, feeder, recall, settings, clock, make_id, sleeper=sleeper, proxy_stats=proxy_stats

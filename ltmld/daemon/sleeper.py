@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING
 import structlog
 
 from ltmld.core.ports import JsonObject, SleepRequest, StageProgress
-from ltmld.errors import BadInputError, LtmldError, UpstreamError
+from ltmld.errors import BadInputError, CompletionError, LtmldError, UpstreamError
 from ltmld.models.completion import OllamaCompleter, list_models
 from ltmld.sleep.cycle import SleepCycle
 
 if TYPE_CHECKING:
     from ltmld.config import Settings
     from ltmld.core.clock import Clock, NewId
-    from ltmld.core.ports import Completer, Index
+    from ltmld.core.ports import Completer, Embedder, Index
     from ltmld.ledger.ledger import Ledger
     from ltmld.wake.feeder import Feeder
 
@@ -43,7 +43,16 @@ class Live:
 
     cycle_id: str
     state: str = "queued"
-    stages: dict[str, StageProgress] = field(default_factory=dict)
+    steps: list[StageProgress] = field(default_factory=list)
+    """One entry for each stage of each scope, in the order of the night; the last one is being worked on."""
+
+    def note(self, progress: StageProgress) -> None:
+        """Take note of a step."""
+        self.state = "running"
+        if self.steps and self.steps[-1].stage == progress.stage:
+            self.steps[-1] = progress
+        else:
+            self.steps.append(progress)
 
 
 class Sleeper:
@@ -59,16 +68,17 @@ class Sleeper:
         clock: Clock,
         new_id: NewId,
         busy: Callable[[], bool] = lambda: False,
+        embedder: Embedder | None = None,
     ) -> None:
         self._ledger, self._index, self._feeder = ledger, index, feeder
-        self._settings, self._clock, self._new_id = settings, clock, new_id
+        self._settings, self._clock, self._new_id, self._embedder = settings, clock, new_id, embedder
         self.busy = busy
         """Whether a client's request is open; sleep gives way to it."""
         self._starting = threading.Lock()
         self._live: Live | None = None
         self._thread: threading.Thread | None = None
         self._broken: dict[str, str] = {}
-        self._closing = threading.Event()
+        self._cycle: SleepCycle | None = None
 
     def start(self, request: SleepRequest) -> str:
         """Begin a cycle in the background, or take up the one that was left unfinished, and return its id.
@@ -132,7 +142,9 @@ class Sleeper:
 
     def close(self) -> None:
         """Stop between two steps."""
-        self._closing.set()
+        cycle = self._cycle
+        if cycle is not None:
+            cycle.halt()
         if not self.wait(CLOSE_S):
             log.warning(
                 "sleep.left", reason="a completion is still running; the next start resumes the cycle"
@@ -162,17 +174,18 @@ class Sleeper:
     def _run(self, cycle_id: str, request: SleepRequest, model: str, watch: Watch) -> JsonObject:
         self._broken[cycle_id] = "the cycle's thread died; the log of the daemon has the reason"
         try:
-            report = self._cycle(model, watch).run(request, cycle_id=cycle_id)
+            self._cycle = self._made(model, watch)
+            report: JsonObject = self._cycle.run(request, cycle_id=cycle_id)
+            del self._broken[cycle_id]
         except LtmldError as error:
             self._broken[cycle_id] = str(error)
             raise
         finally:
-            self._live = None
-        del self._broken[cycle_id]
+            self._live = self._cycle = None
         log.info("sleep.ended", cycle=cycle_id, depth=request.depth, model=model or None)
         return report
 
-    def _cycle(self, model: str, watch: Watch) -> SleepCycle:
+    def _made(self, model: str, watch: Watch) -> SleepCycle:
         completer: Completer | None = None
         if model:
             completer = OllamaCompleter(
@@ -188,6 +201,7 @@ class Sleeper:
             feed=self._feed,
             busy=self._must_wait,
             progress=lambda progress: self._note(progress, watch),
+            embedder=self._embedder,
         )
 
     def _feed(self) -> None:
@@ -195,23 +209,15 @@ class Sleeper:
             pass
 
     def _must_wait(self) -> bool:
-        self._stop_if_closing()
         waiting = self.busy()
         if self._live is not None:
             self._live.state = "waiting" if waiting else "running"
         return waiting
 
     def _note(self, progress: StageProgress, watch: Watch) -> None:
-        self._stop_if_closing()
         if self._live is not None:
-            self._live.state = "running"
-            self._live.stages[progress.stage] = progress
+            self._live.note(progress)
         watch(progress)
-
-    def _stop_if_closing(self) -> None:
-        if self._closing.is_set():
-            # Not an Exception: the cycle must not take the end of the process for a stage that failed.
-            raise SystemExit
 
     def _model(self, request: SleepRequest) -> str:
         if request.depth == "nap":
@@ -232,7 +238,7 @@ class Sleeper:
             return ""
         try:
             found = _among(name, list_models(self._settings.upstream))
-        except UpstreamError as error:
+        except (UpstreamError, CompletionError) as error:
             log.warning("sleep.without_model", model=name, error=str(error))
             return ""
         if not found:

@@ -56,13 +56,12 @@ def cycle(row: Mapping[str, Any], sleeper: Sleeper) -> JsonObject:
     """Return one cycle: as the ledger has it, and as it shows itself while it runs."""
     live = sleeper.live()
     watched = live if live is not None and live.cycle_id == row["id"] else None
-    stages = [views.progress(step) for step in list(watched.stages.values())] if watched else []
-    state, report = str(row["state"]), row["report"] or None
+    stages = [views.progress(step) for step in list(watched.steps)] if watched else []
+    state, report = str(row["state"]), row["report"]
     if state not in ENDED:
-        state = watched.state if watched else "queued"
-        broken = sleeper.broken(row["id"])
-        if broken:
-            state, report = "failed", {"error": broken}
+        broken = "" if watched else sleeper.broken(row["id"])
+        state = watched.state if watched else "failed" if broken else "queued"
+        report = {"error": broken} if broken else None
     return {
         "id": row["id"],
         "state": state,
