@@ -1,0 +1,160 @@
+"""The semantic half: an embedded Chroma with one collection per scope and embedder.
+
+Rules:
+1. One process owns the folder; Chroma's own files are never opened by anything but Chroma.
+2. A unit has one vector under its id and further ones under ``<id>#<n>``; its best vector counts.
+3. Queries are never filtered by Chroma: a ``where`` costs 9 ms at 10,000 vectors and 108 ms at 100,000, an
+   unfiltered query 1 and 3 ms.
+4. Nothing leaves the machine: telemetry is off, and vectors always come from our embedder.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from ltmld.errors import IndexBrokenError
+
+# Chroma's own limit is 5,461 ids a call; smaller calls keep a query from waiting behind a long write.
+_WRITE_MAX = 512
+# A collection this small cannot be told from a damaged one by the number of its answers.
+_PROBE = 5
+
+
+class Vectors:
+    """The Chroma folder; any thread may call. Every method raises ``IndexBrokenError`` when Chroma fails."""
+
+    def __init__(self, folder: Path, *, embedder: str, dimension: int) -> None:
+        self._folder = folder
+        self._embedder = embedder
+        self._dimension = dimension
+        self._lock = threading.Lock()
+        self._client: Any = None
+        self._collections: dict[str, Any] = {}
+
+    def open(self) -> None:
+        """Start Chroma and look whether every collection of ours still answers."""
+        with self._lock, _translated(self._folder):
+            client = self._started()
+            for found in client.list_collections():
+                if (found.metadata or {}).get("embedder") == self._embedder:
+                    self._checked(client.get_collection(found.name, embedding_function=None))
+                else:
+                    # Another embedder's vectors: they can be compared with none of ours.
+                    client.delete_collection(found.name)
+
+    def close(self) -> None:
+        """Stop Chroma."""
+        with self._lock:
+            self._collections.clear()
+            if self._client is not None:
+                self._client.close()
+                self._client = None
+
+    def put(self, scope: str, vectors: Mapping[str, Any]) -> None:
+        """Add or replace vectors by id."""
+        import numpy as np  # noqa: PLC0415 - late: the data plane serves first
+
+        ids = list(vectors)
+        with _translated(self._folder):
+            collection = self._collection(scope)
+            for start in range(0, len(ids), _WRITE_MAX):
+                part = ids[start : start + _WRITE_MAX]
+                collection.upsert(ids=part, embeddings=np.stack([vectors[name] for name in part]))
+
+    def drop(self, scope: str, ids: Sequence[str]) -> None:
+        """Remove vectors by id; unknown ones are ignored."""
+        if not ids:
+            return
+        with _translated(self._folder):
+            collection = self._collection(scope)
+            for start in range(0, len(ids), _WRITE_MAX):
+                collection.delete(ids=list(ids[start : start + _WRITE_MAX]))
+
+    def nearest(self, scope: str, queries: Any, *, limit: int) -> list[list[tuple[str, float]]]:
+        """Return, for each row of *queries*, up to *limit* ids of vectors with their cosine, best first."""
+        with _translated(self._folder):
+            collection = self._collection(scope)
+            found = collection.query(query_embeddings=queries, n_results=limit, include=["distances"])
+        return [
+            [(name, 1.0 - distance) for name, distance in zip(names, distances, strict=True)]
+            for names, distances in zip(found["ids"], found["distances"], strict=True)
+        ]
+
+    def wipe(self) -> None:
+        """Remove every collection."""
+        with self._lock, _translated(self._folder):
+            client = self._started()
+            for found in client.list_collections():
+                client.delete_collection(found.name)
+            self._collections.clear()
+
+    def _started(self) -> Any:
+        if self._client is None:
+            # Late: importing Chroma takes 0.7 s, and the data plane serves meanwhile.
+            import chromadb  # noqa: PLC0415 - see above
+            from chromadb.api.shared_system_client import SharedSystemClient  # noqa: PLC0415 - see above
+            from chromadb.config import Settings  # noqa: PLC0415 - see above
+
+            # Chroma keeps one system per path for the life of the process, even when its folder was moved.
+            SharedSystemClient.clear_system_cache()
+            self._client = chromadb.PersistentClient(
+                path=str(self._folder), settings=Settings(anonymized_telemetry=False)
+            )
+        return self._client
+
+    def _collection(self, scope: str) -> Any:
+        with self._lock:
+            collection = self._collections.get(scope)
+            if collection is None:
+                collection = self._collections[scope] = self._started().get_or_create_collection(
+                    collection_name(scope, self._embedder),
+                    metadata={"scope": scope, "embedder": self._embedder, "dimension": self._dimension},
+                    configuration={"hnsw": {"space": "cosine"}},
+                    embedding_function=None,
+                )
+            return collection
+
+    def _checked(self, collection: Any) -> None:
+        """Ask for a few neighbors: Chroma opens a collection whose vectors are gone, and answers with fewer."""
+        held = min(collection.count(), _PROBE)
+        if not held:
+            return
+        probe = [[1.0] + [0.0] * (self._dimension - 1)]
+        answered = collection.query(query_embeddings=probe, n_results=held, include=[])["ids"][0]
+        if len(answered) < held:
+            raise IndexBrokenError(f"{self._folder} has lost vectors of the collection {collection.name}.")
+
+
+def collection_name(scope: str, embedder: str) -> str:
+    """Return the name of a scope's collection: Chroma allows fewer characters in names than scopes have."""
+    return "ltmld-" + sha256(f"{scope}\n{embedder}".encode()).hexdigest()[:40]
+
+
+def best_of_units(found: Iterable[tuple[str, float]]) -> dict[str, float]:
+    """Return each unit's best cosine, best first, from vectors that come best first."""
+    best: dict[str, float] = {}
+    for vector_id, cosine in found:
+        best.setdefault(vector_id.partition("#")[0], cosine)
+    return best
+
+
+class _translated:  # noqa: N801 - reads as the statement it is
+    """Turn what Chroma raises into ``IndexBrokenError``."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is None or isinstance(error, IndexBrokenError):
+            return
+        from chromadb.errors import ChromaError  # noqa: PLC0415 - loaded by then
+
+        if isinstance(error, (ChromaError, OSError)):
+            raise IndexBrokenError(f"Chroma cannot use {self._folder}: {error}") from error

@@ -1,0 +1,243 @@
+"""Find what matters for a text: full text and vectors together, ordered, packed to a budget.
+
+Rules:
+1. Recall never leaves its scope, and never shows a memory that is superseded, faded or forgotten.
+2. The ledger is read in batches, a fixed number of times whatever is found.
+3. What the index offers and the ledger no longer has is left out.
+4. The deadline is the caller's: nothing here waits for anything but the index and the ledger.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from ltmld.config import WakeSettings
+from ltmld.core.clock import Clock
+from ltmld.core.exchange import StoredMessage
+from ltmld.core.hit import Hit, Recollection, Scored
+from ltmld.core.memory import RECALLABLE, Memory, MemoryState
+from ltmld.core.message import Role
+from ltmld.core.ports import Index
+from ltmld.index.units import MESSAGE, PASSAGE, ROLES, SPEECH, message_passages, owner, passage_number
+from ltmld.ledger.ledger import Ledger
+from ltmld.wake.dates import speaks_of_time
+from ltmld.wake.packing import Line, packed
+from ltmld.wake.question import Question, read_question
+from ltmld.wake.ranking import Candidate, Ranked, ranked
+
+# The neighbors of so many best messages are fetched, where people talk; more change nothing (0.810, LoCoMo).
+_FETCHED_AROUND = 20
+_ISO_DATE = re.compile(r"\d{4}(?:-\d\d){0,2}")
+_DISPUTED = "(disputed) "
+
+
+@dataclass(slots=True, kw_only=True)
+class _Found:
+    """What a recall knows: scores by unit, and the entities behind the units."""
+
+    units: dict[str, Scored]
+    lexical: Mapping[str, float]
+    cosine: Mapping[str, float]
+    messages: dict[str, StoredMessage]
+    memories: Mapping[str, Memory]
+
+
+class HybridRecall:
+    """Recall over one ledger and its index; any thread may call."""
+
+    def __init__(
+        self, *, ledger: Ledger, index: Index, settings: WakeSettings, candidates: int, clock: Clock
+    ) -> None:
+        self._ledger = ledger
+        self._index = index
+        self._settings = settings
+        self._candidates = candidates
+        self._clock = clock
+
+    def recall(
+        self,
+        query: str,
+        *,
+        scope: str,
+        at: datetime | None = None,
+        budget_tokens: int = 800,
+        k: int = 10,
+        floor: float = 0.0,
+        exclude: frozenset[str] = frozenset(),
+    ) -> Recollection:
+        """Return hits best first, packed to the budget.
+
+        Left out: what scores below *floor*, and ids in *exclude* (memories, or messages behind hits).
+
+        Raises:
+            IndexBrokenError: full text cannot be read.
+            LedgerError: the ledger cannot be read.
+        """
+        started = time.perf_counter()
+        question = read_question(query, names=self._index.names(scope), now=at or self._clock())
+        found = self._find(question, scope=scope, exclude=exclude)
+        order = ranked(_candidates(found, question), question)
+        # Lazily: lines are written only until the budget is spent.
+        lines = (_line(item, found) for item in order if item.score >= floor)
+        recollection = packed(lines, budget_tokens=budget_tokens, k=k)
+        return replace(recollection, took_ms=1000.0 * (time.perf_counter() - started))
+
+    def _find(self, question: Question, *, scope: str, exclude: frozenset[str]) -> _Found:
+        offered = [
+            self._index.lexical(question.text, scope=scope, limit=self._candidates),
+            self._index.semantic(question.bare, scope=scope, limit=self._candidates),
+        ]
+        lexical, cosine = (
+            {unit.unit_id: unit.score for unit in half if owner(unit.unit_id) not in exclude}
+            for half in offered
+        )
+        units = {
+            unit.unit_id: unit for half in offered for unit in half if owner(unit.unit_id) not in exclude
+        }
+        memories = self._memories([unit_id for unit_id, unit in units.items() if unit.kind not in SPEECH])
+        behind = [source.message_id for memory in memories.values() for source in memory.sources]
+        speech = [owner(unit_id) for unit_id, unit in units.items() if unit.kind in SPEECH]
+        messages = {message.id: message for message in self._ledger.messages(_once([*speech, *behind]))}
+        found = _Found(units=units, lexical=lexical, cosine=cosine, messages=messages, memories=memories)
+        self._add_neighbors(found, exclude=exclude)
+        return found
+
+    def _memories(self, ids: Sequence[str]) -> dict[str, Memory]:
+        if not ids:
+            return {}
+        return {
+            memory.id: memory for memory in self._ledger.memories_by_id(ids) if memory.state in RECALLABLE
+        }
+
+    def _add_neighbors(self, found: _Found, *, exclude: frozenset[str]) -> None:
+        """Add what stands beside the best messages of people's talk: an answer need not share a question's words."""
+        half = _FETCHED_AROUND // 2
+        best = _once([*list(found.lexical)[:half], *list(found.cosine)[:half]])
+        talk = [name for name in best if name in found.messages and found.messages[name].speaker not in ROLES]
+        if not talk:
+            return
+        for pair in self._ledger.neighbors(talk).values():
+            for message in pair:
+                if (
+                    message is None
+                    or message.id in found.units
+                    or message.id in exclude
+                    or not _spoken(message)
+                ):
+                    continue
+                if len(message_passages(message.text)) == 1:
+                    found.messages[message.id] = message
+                    found.units[message.id] = Scored(unit_id=message.id, kind=MESSAGE, score=0.0)
+
+
+def _candidates(found: _Found, question: Question) -> list[Candidate]:
+    # Looking for words of time in every candidate costs a third of a recall: only where it is asked for.
+    looks = question.time.asks_when
+    made: list[Candidate] = []
+    for unit_id, unit in found.units.items():
+        scores = {"lexical": found.lexical.get(unit_id), "cosine": found.cosine.get(unit_id)}
+        if unit.kind not in SPEECH:
+            memory = found.memories.get(unit_id)
+            if memory is not None:
+                made.append(_of_memory(memory, found, looks=looks, **scores))
+            continue
+        message = found.messages.get(owner(unit_id))
+        if message is not None:
+            made.append(_of_message(unit_id, message, looks=looks, **scores))
+    return made
+
+
+def _of_message(
+    unit_id: str, message: StoredMessage, *, looks: bool, lexical: float | None, cosine: float | None
+) -> Candidate:
+    return Candidate(
+        unit_id=unit_id,
+        at=message.at,
+        lexical=lexical,
+        cosine=cosine,
+        message_id=message.id,
+        previous_id=message.parent_id or "",
+        thread_id=message.thread_id,
+        person="" if message.speaker in ROLES else message.speaker,
+        by_model=message.speaker == Role.ASSISTANT,
+        asks=message.text.rstrip().endswith("?"),
+        tells_time=looks and speaks_of_time(message.text),
+    )
+
+
+def _of_memory(
+    memory: Memory, found: _Found, *, looks: bool, lexical: float | None, cosine: float | None
+) -> Candidate:
+    return Candidate(
+        unit_id=memory.id,
+        at=_began(memory, found),
+        lexical=lexical,
+        cosine=cosine,
+        person=memory.subject,
+        tells_time=looks and (bool(memory.when) or speaks_of_time(memory.text)),
+        strength=memory.strength,
+    )
+
+
+def _line(item: Ranked, found: _Found) -> Line:
+    unit_id = item.candidate.unit_id
+    memory = found.memories.get(unit_id)
+    if memory is not None:
+        return _memory_line(item, memory, found)
+    message = found.messages[owner(unit_id)]
+    number = passage_number(unit_id)
+    words = message.text if number is None else message_passages(message.text)[number]
+    hit = Hit(
+        id=unit_id,
+        kind=MESSAGE if number is None else PASSAGE,
+        text=f"[{message.at:%Y-%m-%d}] {message.speaker}: {' '.join(words.split())}",
+        score=item.score,
+        at=message.at,
+        refs=(message.ref or message.id,),
+        message_ids=(message.id,),
+        parts=item.parts,
+    )
+    return Line(hit=hit, at=message.at, order=(message.thread_id, message.ordinal))
+
+
+def _memory_line(item: Ranked, memory: Memory, found: _Found) -> Line:
+    at = _began(memory, found)
+    date = memory.when if _ISO_DATE.fullmatch(memory.when) else f"{at:%Y-%m-%d}"
+    doubt = _DISPUTED if memory.state is MemoryState.DISPUTED else ""
+    behind = _once([source.message_id for source in memory.sources])
+    hit = Hit(
+        id=memory.id,
+        kind=memory.kind.value,
+        text=f"[{date}] {doubt}{' '.join(memory.text.split())}",
+        score=item.score,
+        at=at,
+        refs=tuple(found.messages[name].ref or name for name in behind if name in found.messages)
+        or tuple(behind),
+        message_ids=tuple(behind),
+        parts=item.parts,
+    )
+    return Line(hit=hit, at=at, order=("", 0))
+
+
+def _began(memory: Memory, found: _Found) -> datetime:
+    """Return when what a memory tells of was so, or else was said, or else was learned."""
+    if memory.valid_from is not None:
+        return memory.valid_from
+    said = [
+        found.messages[source.message_id].at
+        for source in memory.sources
+        if source.message_id in found.messages
+    ]
+    return min(said, default=memory.recorded_at)
+
+
+def _spoken(message: StoredMessage) -> bool:
+    return message.role in (Role.USER, Role.ASSISTANT) and bool(message.text.strip())
+
+
+def _once(names: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(names))
