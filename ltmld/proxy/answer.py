@@ -24,51 +24,33 @@ _CODING = frozenset({b"transfer-encoding"})
 class Answer:
     """Reads Ollama's bytes, writes the client's."""
 
-    __slots__ = (
-        "_buffer",
-        "_framed",
-        "_framing",
-        "_head_bytes_max",
-        "_out",
-        "_reader",
-        "_remaining",
-        "_request",
-        "_write",
-        "body_ended",
-        "closes",
-        "ended",
-        "extra",
-        "head",
-        "started",
-        "tap",
-        "tunnel",
-    )
+    # Defaults on the class: one answer sets few of them, and there is one answer a request.
+    started = False
+    """A byte has come: the request must not be repeated."""
+    head: Response | None = None
+    """The final head; sent to the client as soon as it is here."""
+    tunnel = False
+    body_ended = False
+    """Ollama has sent everything."""
+    ended = False
+    """The client has been sent everything."""
+    extra = False
+    """Bytes followed the end: the connection to Ollama is not to be trusted."""
+    tap: Tap | None = None
+    _buffer = b""
+    _framing = Framing.NONE
+    _framed = False
+    _remaining = 0
+    _reader: ChunkReader | None = None
 
     def __init__(
         self, request: Request, *, write: Callable[[bytes], None], closes: bool, head_bytes_max: int
     ) -> None:
-        self.started = False
-        """A byte has come: the request must not be repeated."""
-        self.head: Response | None = None
-        """The final head; sent to the client as soon as it is here."""
-        self.tunnel = False
-        self.body_ended = False
-        """Ollama has sent everything."""
-        self.ended = False
-        """The client has been sent everything."""
-        self.extra = False
-        """Bytes followed the end: the connection to Ollama is not to be trusted."""
         self.closes = closes
         """The client's connection ends with this answer."""
-        self.tap: Tap | None = None
         self._request = request
         self._write = write
         self._head_bytes_max = head_bytes_max
-        self._buffer = b""
-        self._framing = Framing.NONE
-        self._framed = False
-        self._remaining = 0
-        self._reader: ChunkReader | None = None
         self._out: list[bytes] = []
 
     def feed(self, data: bytes, *, upload_ended: bool = True) -> None:
@@ -78,7 +60,10 @@ class Answer:
             HeadRefusedError: the head is no HTTP/1.1 response, or too large.
             ChunksRefusedError: the body is not chunked as its head says.
         """
-        self.started = True
+        if not self.started:
+            self.started = True
+            if upload_ended and not self.closes and self.tap is None and self._whole(data):
+                return
         try:
             if self.head is None:
                 self._buffer += data
@@ -129,6 +114,19 @@ class Answer:
         )
 
     # --- head ---
+
+    def _whole(self, data: bytes) -> bool:
+        """Pass on an answer that came whole in one read, as small ones do; return whether it did."""
+        end = data.find(HEAD_END) + 4
+        if not 4 <= end <= self._head_bytes_max:
+            return False
+        response = read_response(data[:end])
+        if response.framing is not Framing.LENGTH or response.length != len(data) - end:
+            return False
+        self.head = response
+        self.body_ended = self.ended = True
+        self._write(data if response.untouched else response.passing + data[end:])
+        return True
 
     def _read_heads(self, *, upload_ended: bool) -> bytes:
         """Read up to the final head; return what follows it."""

@@ -19,7 +19,7 @@ from typing import cast
 from ltmld.proxy.chunks import END, ChunkReader, ChunksRefusedError
 from ltmld.proxy.head import HEAD_END, Framing, HeadRefusedError, Request, has_bare_lf, read_request
 from ltmld.proxy.plane import Plane
-from ltmld.proxy.refusal import answer, refused
+from ltmld.proxy.refusal import own_answer, refused
 from ltmld.proxy.relay import Relay
 
 LINGER_S = 5.0
@@ -35,6 +35,7 @@ class Client(asyncio.Protocol):
         "_backlog",
         "_body_ended",
         "_closing",
+        "_head_bytes_max",
         "_lingering",
         "_plane",
         "_reader",
@@ -49,6 +50,7 @@ class Client(asyncio.Protocol):
 
     def __init__(self, plane: Plane) -> None:
         self._plane = plane
+        self._head_bytes_max = plane.settings.head_bytes_max
         self._relay: Relay | None = None
         self._backlog = b""
         self._remaining = 0
@@ -71,12 +73,11 @@ class Client(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to serve."""
-        self.transport: asyncio.Transport = cast(
-            "asyncio.Transport", transport
-        )  # a TCP connection has no other kind
+        # A TCP connection has no other kind of transport.
+        self.transport: asyncio.Transport = cast("asyncio.Transport", transport)
         address = transport.get_extra_info("peername")
         self.peer = str(address[0]) if address else ""
-        self.idle_since = asyncio.get_running_loop().time()
+        self.idle_since = self._plane.now
         self._plane.clients.add(self)
         if self._plane.draining:
             self.shut()
@@ -100,20 +101,15 @@ class Client(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """The client has gone (rule 1)."""
-        relay, self._relay = self._relay, None
-        self._closing = True
-        if relay is not None:
-            relay.client_gone()
+        if self._relay is not None:
+            self._leave()
             self.transport.abort()
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - why it left changes nothing
         """The client has gone."""
-        relay, self._relay = self._relay, None
-        self._closing = True
+        self._leave()
         self._plane.left(self)
-        if relay is not None:
-            relay.client_gone()
 
     def pause_writing(self) -> None:
         """The client takes no more for now."""
@@ -136,7 +132,7 @@ class Client(asyncio.Protocol):
     def tune(self) -> None:
         """Pause or resume reading, as the relay and the backlog have it."""
         choked = self._relay is not None and self._relay.choked
-        wanted = not choked and len(self._backlog) <= self._plane.settings.head_bytes_max
+        wanted = not choked and len(self._backlog) <= self._head_bytes_max
         if wanted == self._reading or self.transport.is_closing():
             return
         self._reading = wanted
@@ -159,10 +155,11 @@ class Client(asyncio.Protocol):
         if not keep or self._plane.draining:
             self._close_gently()
             return
-        self.idle_since = asyncio.get_running_loop().time()
+        self.idle_since = self._plane.now
         if self._backlog:
             self._next_requests()
-        self.tune()
+        if not self._reading:
+            self.tune()
 
     def break_off(self, *, hard: bool) -> None:
         """Close so that the client sees that the answer is not whole."""
@@ -175,7 +172,7 @@ class Client(asyncio.Protocol):
 
     def shut(self) -> None:
         """Close now; what is under way is broken off."""
-        self._closing = True
+        self._leave()
         self.transport.abort()
 
     # --- requests ---
@@ -200,38 +197,39 @@ class Client(asyncio.Protocol):
         backlog = self._backlog
         while backlog.startswith(b"\r\n"):  # RFC 9112 2.2: empty lines before a request are to be ignored
             backlog = backlog[2:]
-        end = backlog.find(HEAD_END)
-        head_bytes = end + 4 if end >= 0 else len(backlog)
-        if head_bytes > self._plane.settings.head_bytes_max:
+        end = backlog.find(HEAD_END) + 4
+        if end >= 4 and end <= self._head_bytes_max:
+            request = read_request(backlog[:end], self.peer)
+            self._backlog = backlog[end:]
+            return request
+        if max(end, len(backlog)) > self._head_bytes_max:
             raise HeadRefusedError(
-                f"the request's head is larger than {self._plane.settings.head_bytes_max} bytes "
-                "(LTMLD_PROXY__HEAD_BYTES_MAX)",
+                f"the request's head is larger than {self._head_bytes_max} bytes (LTMLD_PROXY__HEAD_BYTES_MAX)",
                 status=431,
             )
-        if end < 0:
-            if has_bare_lf(backlog):  # refused now: the end of such a head might never come
-                raise HeadRefusedError("a line of the request's head ends in a bare LF; lines end in CR LF")
-            self._backlog = backlog
-            return None
-        request = read_request(backlog[:head_bytes], peer=self.peer)
-        self._backlog = backlog[head_bytes:]
-        return request
+        if has_bare_lf(backlog):  # refused now: the end of such a head might never come
+            raise HeadRefusedError("a line of the request's head ends in a bare LF; lines end in CR LF")
+        self._backlog = backlog
+        return None
 
     def _begin(self, request: Request) -> None:
+        relay = Relay(self._plane, self, request)
+        if request.framing is Framing.NONE:
+            self._body_ended = True
+            self._relay = relay
+            relay.start([], ended=True, end=END)
+            return
+        self._body_ended = False
         self._remaining = request.length
-        self._reader = None
-        if request.framing is Framing.CHUNKED:
-            self._reader = ChunkReader(trailer_bytes_max=self._plane.settings.head_bytes_max)
-        self._body_ended = request.framing is Framing.NONE
-        payloads: list[bytes] = []
-        if not self._body_ended and self._backlog:
-            data, self._backlog = self._backlog, b""
-            try:
-                payloads = self._read_body(data)
-            except ChunksRefusedError as error:
-                self._refuse(400, str(error))
-                return
-        relay = self._relay = Relay(self._plane, self, request)
+        chunked = request.framing is Framing.CHUNKED
+        self._reader = ChunkReader(trailer_bytes_max=self._head_bytes_max) if chunked else None
+        data, self._backlog = self._backlog, b""
+        try:
+            payloads = self._read_body(data) if data else []
+        except ChunksRefusedError as error:
+            self._refuse(400, str(error))
+            return
+        self._relay = relay
         self._look_behind(relay)
         relay.start(payloads, ended=self._body_ended, end=self._body_end())
 
@@ -269,6 +267,12 @@ class Client(asyncio.Protocol):
 
     # --- refusals and closing ---
 
+    def _leave(self) -> None:
+        relay, self._relay = self._relay, None
+        self._closing = True
+        if relay is not None:
+            relay.client_gone()
+
     def _refuse_body(self, relay: Relay, error: ChunksRefusedError) -> None:
         self._closing = True
         relay.abandon()
@@ -279,7 +283,7 @@ class Client(asyncio.Protocol):
 
     def _refuse(self, status: int, message: str) -> None:
         self._plane.stats.refused += 1
-        self.write(answer(status, refused(message), close=True))
+        self.write(own_answer(status, refused(message), close=True))
         self._close_gently(unread=True)
 
     def _close_gently(self, *, unread: bool = False) -> None:

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 
 from ltmld.core.ports import RequestHead
 
@@ -31,6 +32,8 @@ _RESPONSE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: [\t\x20-\x7e\x80-\
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 _OTHER_VERSION = re.compile(rb"[^\r\n]* HTTP/(?!1\.[01]\r)[0-9.]+\r\n")
 _LENGTH_LINE = re.compile(rb"\ncontent-length:[^\r\n]*\r\n", re.IGNORECASE)
+_REMEMBERED = 256
+_INFERENCE = (b"/api/chat", b"/api/generate", b"/api/embed", b"/v1/")
 _LENGTH_DIGITS_MAX = 18  # under 2**63, which every parser downstream can hold
 
 
@@ -51,7 +54,7 @@ class Framing(IntEnum):
     UNTIL_EOF = 3
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """One request head: ``head`` for deciding, ``raw`` for passing on (both with everything that came)."""
 
@@ -65,13 +68,17 @@ class Request:
     upgrade: bool
     expects_continue: bool
     stripped: frozenset[bytes]
-    """Lower-case names that do not go on; empty: ``raw`` goes on as it is."""
+    """Lower-case names that do not go on."""
+    passing: bytes
+    """The head as it goes on where nothing else is to change."""
+    inference: bool
+    """Whether it makes the model work."""
 
     def forward(self, *, drop: frozenset[bytes] = frozenset(), length: int | None = None) -> bytes:
         """Return the head for upstream; *length* replaces the framing by a Content-Length."""
         unwanted = self.stripped | drop
         if length is None:
-            return _without(self.raw, unwanted) if unwanted else self.raw
+            return _without(self.raw, unwanted) if drop else self.passing
         framed = _without(self.raw, unwanted | {b"transfer-encoding"})
         line = b"Content-Length: %d\r\n" % length
         if len(_LENGTH_LINE.findall(framed)) == 1:  # in its place, so that the order of headers stays
@@ -79,27 +86,31 @@ class Request:
         return _without(framed, frozenset({b"content-length"}))[:-2] + line + b"\r\n"
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
     """One response head, final or interim."""
 
-    raw: bytes
     status: int
     http10: bool
     framing: Framing
     length: int
     close: bool
-    stripped: frozenset[bytes]
+    passing: bytes
+    """The head as it goes on where nothing else is to change."""
+    untouched: bool
+    """Whether that is the head as it came."""
     content_type: str
 
     def forward(self, *, close: bool, drop: frozenset[bytes] = frozenset()) -> bytes:
         """Return the head for the client; *close* tells it that its connection ends with this answer."""
-        unwanted = self.stripped | drop
-        kept = _without(self.raw, unwanted) if unwanted else self.raw
+        kept = _without(self.passing, drop) if drop else self.passing
         return kept[:-2] + b"Connection: close\r\n\r\n" if close else kept
 
 
-def read_request(raw: bytes, *, peer: str) -> Request:
+# Clients on kept-alive connections send the same head again and again, Ollama answers with the same one for a
+# second (its Date): reading a head takes 10 to 20 microseconds, finding it here takes a fraction of one.
+@lru_cache(maxsize=_REMEMBERED)
+def read_request(raw: bytes, peer: str) -> Request:
     """Read one request head, ``raw`` including the empty line.
 
     Raises:
@@ -113,6 +124,7 @@ def read_request(raw: bytes, *, peer: str) -> Request:
     http10 = minor == b"0"
     upgrade = b"upgrade" in telling and b"upgrade" in _tokens(telling.get(b"connection", ()))
     framing, length = _request_framing(telling, http10=http10)
+    stripped = _stripped(telling, own, upgrade=upgrade)
     return Request(
         head=RequestHead(method=method.decode(), target=target.decode("latin-1"), headers=headers, peer=peer),
         raw=raw,
@@ -122,10 +134,13 @@ def read_request(raw: bytes, *, peer: str) -> Request:
         close=http10 or b"close" in _tokens(telling.get(b"connection", ())),
         upgrade=upgrade,
         expects_continue=telling.get(b"expect", (b"",))[0].lower() == b"100-continue",
-        stripped=_stripped(telling, own, upgrade=upgrade),
+        stripped=stripped,
+        passing=_without(raw, stripped) if stripped else raw,
+        inference=method == b"POST" and target.startswith(_INFERENCE),
     )
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def read_response(raw: bytes) -> Response:
     """Read one response head; framing is as if the request were a plain GET.
 
@@ -144,13 +159,13 @@ def read_response(raw: bytes) -> Response:
         stripped |= {b"content-length"}
     http10 = match[1] == b"0"
     return Response(
-        raw=raw,
         status=status,
         http10=http10,
         framing=framing,
         length=length,
         close=b"close" in connection or (http10 and b"keep-alive" not in connection),
-        stripped=stripped,
+        passing=_without(raw, stripped) if stripped else raw,
+        untouched=not stripped,
         content_type=next((v for k, v in headers if k == b"content-type"), b"").decode("latin-1"),
     )
 

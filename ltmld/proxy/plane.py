@@ -24,6 +24,8 @@ class Plane:
         self.stats = Stats()
         self.attendant: Attendant | None = None
         self.draining = False
+        self.now = 0.0
+        """The loop's time at the latest sweep: exact enough to tell what is idle, and free to ask."""
         self.clients: set[Client] = set()
         self.empty = asyncio.Event()
         """Set when the last client has left while the plane drains."""

@@ -16,7 +16,7 @@ _REASONS = {
 }
 
 
-def answer(status: int, body: bytes, *, close: bool, with_body: bool = True) -> bytes:
+def own_answer(status: int, body: bytes, *, close: bool, with_body: bool = True) -> bytes:
     """Return a whole answer with a JSON *body*."""
     head = (
         f"HTTP/1.1 {status} {_REASONS[status]}\r\n"

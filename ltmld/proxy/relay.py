@@ -14,21 +14,20 @@ import asyncio
 import time
 from typing import Protocol
 
+from ltmld.core.ports import Attendant
 from ltmld.errors import UpstreamError
 from ltmld.proxy.answer import Answer
 from ltmld.proxy.chunks import ChunksRefusedError, frame
 from ltmld.proxy.head import Framing, HeadRefusedError, Request
 from ltmld.proxy.look import EXPECT, Look
 from ltmld.proxy.plane import Plane
-from ltmld.proxy.refusal import CONTINUE, answer, unavailable
+from ltmld.proxy.refusal import CONTINUE, own_answer, unavailable
 from ltmld.proxy.tap import Tap
 from ltmld.proxy.upload import Upload
 from ltmld.proxy.upstream import Upstream
 
 COMMIT_HELD_BYTES_MAX = 256 * 1024
 """Most bytes that pile up behind a terminator before reading from Ollama pauses."""
-
-_INFERENCE = ("/api/chat", "/api/generate", "/api/embed", "/v1/")
 
 
 class Origin(Protocol):
@@ -55,18 +54,11 @@ class Origin(Protocol):
 class Relay:
     """The pairing of one client's request with one connection to Ollama."""
 
-    __slots__ = (
-        "_answer",
-        "_client",
-        "_commit",
-        "_inference",
-        "_look",
-        "_over",
-        "_plane",
-        "_request",
-        "_retried",
-        "_upload",
-    )
+    _look: Look | None = None
+    """Set while the body is read for the attendant."""
+    _commit: asyncio.Task[None] | None = None
+    _retried = False
+    _over = False
 
     def __init__(self, plane: Plane, client: Origin, request: Request) -> None:
         self._plane = plane
@@ -79,22 +71,19 @@ class Relay:
             closes=request.close or plane.draining,
             head_bytes_max=plane.settings.head_bytes_max,
         )
-        self._inference = request.head.method == "POST" and request.head.target.startswith(_INFERENCE)
-        self._look: Look | None = None
-        """Set while the body is read for the attendant."""
-        self._commit: asyncio.Task[None] | None = None
-        self._retried = False
-        self._over = False
 
     # --- from the client ---
 
     def start(self, payloads: list[bytes], *, ended: bool, end: bytes) -> None:
         """Begin with as much of the body as came with the head."""
         self._count_start()
-        self._look = self._begin_look()
+        if self._plane.attendant is not None:
+            self._look = self._begin_look(self._plane.attendant)
         if self._look is None:
-            self._upload.send(self._request.forward())
-            self.body(payloads, ended=ended, end=end)
+            self._upload.send(self._request.passing)
+            self._upload.ended = ended
+            if payloads or self._request.framing is not Framing.NONE:
+                self.body(payloads, ended=ended, end=end)
             self._open()
         else:
             if self._request.expects_continue and not payloads:
@@ -166,9 +155,9 @@ class Relay:
 
     # --- looking into it ---
 
-    def _begin_look(self) -> Look | None:
-        attendant, request = self._plane.attendant, self._request
-        if attendant is None or request.upgrade or not attendant.looks_into(request.head):
+    def _begin_look(self, attendant: Attendant) -> Look | None:
+        request = self._request
+        if request.upgrade or not attendant.looks_into(request.head):
             return None
         bytes_max = self._plane.settings.look_bytes_max
         if request.length > bytes_max:
@@ -227,7 +216,8 @@ class Relay:
         if self._client.full:
             upstream.pause()
         self._upload.attach(upstream)
-        self._client.tune()
+        if not self._upload.ended:
+            self._client.tune()
 
     # --- from Ollama ---
 
@@ -241,15 +231,16 @@ class Relay:
         except (HeadRefusedError, ChunksRefusedError) as error:
             self._broken(f"Ollama at {self._plane.pool.url} sent an answer that is not HTTP/1.1: {error}.")
             return
-        if self._answer.tap is not None and self._commit is None and self._answer.tap.due:
-            self._commit = self._plane.spawn(self._committing(self._answer.tap))
-        if self._answer.tunnel:
-            self._client.switched()
-        if self._answer.body_ended:
+        answer = self._answer
+        if answer.tap is not None and self._commit is None and answer.tap.due:
+            self._commit = self._plane.spawn(self._committing(answer.tap))
+        if answer.body_ended:
             self._release()
-        if self._answer.ended:
+        if answer.ended:
             self._end(error="")
-        elif self._piled_up():
+        elif answer.tunnel:
+            self._client.switched()
+        elif self._commit is not None and self._piled_up():
             self.client_full()
 
     def upstream_lost(self, error: Exception | None) -> None:
@@ -307,7 +298,7 @@ class Relay:
         if upstream is None:
             return
         if self._answer.reusable and self._upload.ended and upstream.flushed:
-            self._plane.pool.give(upstream, now=asyncio.get_running_loop().time())
+            self._plane.pool.give(upstream, now=self._plane.now)
         else:
             upstream.drop()
 
@@ -337,7 +328,7 @@ class Relay:
         head = self._request.head
         self._answer.closes = self._answer.closes or not self._upload.ended
         body = unavailable(self._plane.attendant, head, message)
-        self._client.write(answer(502, body, close=self._answer.closes, with_body=head.method != "HEAD"))
+        self._client.write(own_answer(502, body, close=self._answer.closes, with_body=head.method != "HEAD"))
         self._end(error=message)
 
     def _end(self, *, error: str) -> None:
@@ -346,7 +337,6 @@ class Relay:
         upstream = self._upload.detach()
         if upstream is not None:
             upstream.drop()
-        self._upload.settle()
         if self._answer.tap is not None:
             self._plane.spawn(self._conclude(error=error))
         self._client.relay_ended(keep=self._upload.ended and not self._answer.closes)
@@ -356,14 +346,14 @@ class Relay:
         stats.requests += 1
         stats.open += 1
         stats.last_request_at = time.monotonic()
-        if self._inference:
+        if self._request.inference:
             stats.inference_open += 1
             stats.last_inference_at = stats.last_request_at
 
     def _count_end(self) -> None:
         stats = self._plane.stats
         stats.open -= 1
-        if self._inference:
+        if self._request.inference:
             stats.inference_open -= 1
             stats.last_inference_at = time.monotonic()
 

@@ -57,6 +57,7 @@ class Proxy:
             self._server = await loop.create_server(lambda: Client(self._plane), host, port, backlog=_BACKLOG)
         except OSError as error:
             raise _refusal(error, host, port) from error
+        self._plane.now = loop.time()
         self.port = self._server.sockets[0].getsockname()[1]
         self._sweeping = loop.call_later(_SWEEP_S, self._sweep_again)
 
@@ -92,6 +93,7 @@ class Proxy:
 
     def _sweep(self, *, now: float) -> None:
         """Close what has been idle for too long."""
+        self._plane.now = now
         self._plane.pool.sweep(now=now)
         for client in list(self._plane.clients):
             if client.idle and now - client.idle_since > self._plane.settings.idle_timeout_s:

@@ -12,18 +12,19 @@ REPEAT_BYTES_MAX = 64 * 1024
 class Upload:
     """The bytes of one request: waiting for a connection, sent, and kept for a repetition."""
 
-    __slots__ = ("_sent", "_size", "_unsent", "_unsent_bytes", "ended", "upstream", "whole")
+    # Defaults on the class: one upload sets few of them, and there is one upload a request.
+    ended = False
+    """All of the request has come from the client."""
+    upstream: Upstream | None = None
+    whole = False
+    """All of the request is held, however large: it can be repeated."""
+    _size = 0
+    _sent: list[bytes] | None
+    _unsent_bytes = 0
 
     def __init__(self) -> None:
-        self.ended = False
-        """All of the request has come from the client."""
-        self.upstream: Upstream | None = None
-        self.whole = False
-        """All of the request is held, however large: it can be repeated."""
+        self._sent = []
         self._unsent: list[bytes] = []
-        self._unsent_bytes = 0
-        self._sent: list[bytes] | None = []
-        self._size = 0
 
     def send(self, data: bytes) -> None:
         """Send *data*, or keep it until there is a connection."""
@@ -41,8 +42,9 @@ class Upload:
     def attach(self, upstream: Upstream) -> None:
         """Send what has waited, in one write, and from now on everything."""
         self.upstream = upstream
-        unsent, self._unsent, self._unsent_bytes = self._unsent, [], 0
+        unsent = self._unsent
         if unsent:
+            self._unsent, self._unsent_bytes = [], 0
             upstream.write(unsent[0] if len(unsent) == 1 else b"".join(unsent))
 
     def detach(self) -> Upstream | None:

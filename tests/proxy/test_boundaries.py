@@ -14,7 +14,7 @@ from ltmld.proxy.head import read_request
 from ltmld.proxy.server import Proxy
 from tests.support.raw_upstream import RawUpstream, chunks, connect
 
-GET = read_request(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", peer="")
+GET = read_request(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "")
 HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 PIECES = st.lists(st.binary(min_size=1, max_size=40), min_size=1, max_size=8)

@@ -151,7 +151,7 @@ def test_whatever_is_accepted_llhttp_reads_alike(pieces: list[bytes], separator:
     raw = b"POST /a?b HTTP/1.1\r\n" + separator.join(pieces) + b"\r\n\r\n"
     raw = raw[: raw.index(b"\r\n\r\n") + 4]
     try:
-        request = read_request(raw, peer="")
+        request = read_request(raw, "")
     except HeadRefusedError:
         return
     seen = _Seen()
