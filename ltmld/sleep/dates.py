@@ -22,7 +22,8 @@ _COUNTS = {
     )
 } | {"a": 1, "an": 1}
 
-_MONTH = r"(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)(?:[a-z]{2,6})?"
+_TAIL = r"(?:uary|ruary|ch|il|e|y|ust|t|tember|ober|ember)?\b"
+_MONTH = rf"(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec){_TAIL}"
 _COUNT = r"(\d{1,3}|an?|one|two|three|four|five|six|seven|eight|nine|ten)"
 _ISO = re.compile(r"\b(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?\b")
 _DAY_MONTH = re.compile(rf"\b(\d{{1,2}})(?:st|nd|rd|th)?(?: of)? {_MONTH}\b,?(?: (\d{{4}}))?")

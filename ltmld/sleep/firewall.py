@@ -34,7 +34,7 @@ PERSON_CONFIDENCE, ASSISTANT_CONFIDENCE = 0.8, 0.5
 # "last weekend" rightly becomes "8-9 July": the days of a month are worked out, not quoted.
 _DAY = r"\d{1,2}(?:st|nd|rd|th)?(?:\s*[-\u2013]\s*\d{1,2})?"
 _DAYS_OF_MONTH = re.compile(
-    rf"\b{_DAY}(?: of)? (?=jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)|(?<=[a-z] ){_DAY},? (?=\d{{4}})",
+    rf"\d{{4}}-\d{{2}}(?:-\d{{2}})?|\b{_DAY}(?: of)? (?=jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)|(?<=[a-z] ){_DAY},? (?=\d{{4}})",
     re.IGNORECASE,
 )
 
@@ -95,7 +95,7 @@ def _unfounded(draft: Draft, episode: Episode) -> bool:
     for name in names(draft.text) - _ROLE_NAMES:
         if name not in known and not _nearly(name, spoken):
             return True
-    founded = numbers(said) | _date_numbers(episode, draft.when)
+    founded = numbers(said) | _years(episode, draft.when)
     claimed = numbers(_DAYS_OF_MONTH.sub(" ", draft.text))
     return any(number not in founded for number in claimed)
 
@@ -110,15 +110,11 @@ def _nearly(name: str, spoken: set[str]) -> bool:
     )
 
 
-def _date_numbers(episode: Episode, when: str) -> frozenset[str]:
-    """Return the numbers that dates give away: of the episode, the years around it, and of ``when``."""
-    found: set[str] = set(numbers(when))
-    for message in (episode.messages[0], episode.messages[-1]):
-        at = message.at
-        found |= {str(at.day), str(at.month), *(str(at.year + step) for step in range(-3, 3))}
-    # A text spells "7 May 2023" where ``when`` has "2023-05-07".
-    pieces = {piece for number in (*found, *when.split("-")) for piece in number.replace("-", " ").split()}
-    return frozenset(found | pieces | {piece.lstrip("0") for piece in pieces})
+def _years(episode: Episode, when: str) -> frozenset[str]:
+    """Return the years that "last year" or ``when`` may have become."""
+    year = episode.messages[0].at.year
+    around = {str(year + step) for step in range(-3, 4)}
+    return frozenset(around | {part for part in when.split("-") if len(part) == 4})
 
 
 def _candidate(draft: Draft, source: StoredMessage) -> Candidate:

@@ -240,7 +240,7 @@ REMEMBER = re.compile(
 
 UNCERTAIN = re.compile(
     r"\b(?:if|unless|imagine|suppose|pretend|wish|would|could|might|maybe|perhaps|hypothetically|for example"
-    r"|let's say|in my dream|write|translate|rewrite|summari[sz]e|act as)\b|\?|^[\"'\u201c>]",
+    r"|let's say|in my dream|write|translate|rewrite|summari[sz]e|act as)\b|\?|^[\"'\u201c>]|[:,] ?[\"\u201c]",
     re.IGNORECASE,
 )
 """Sentences about what is not so, or not yet: an if, a wish, someone else's words, a question, a task."""

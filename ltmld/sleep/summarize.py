@@ -47,7 +47,7 @@ def themes(
 ) -> tuple[list[Theme], list[Reinforce]]:
     """Return the clusters that need a lesson, and what strengthens the lessons there are.
 
-    Only clusters with a memory of tonight (*fresh*) are looked at: the others had their night.
+    A cluster that has its lesson and nothing of tonight (*fresh*) in it had its night.
     """
     by_id = {memory.id: memory for memory in memories}
     lessons = [memory for memory in by_id.values() if memory.kind is MemoryKind.LESSON]
@@ -55,11 +55,15 @@ def themes(
     stronger: list[Reinforce] = []
     for ids in clusters:
         notes = tuple(by_id[memory_id] for memory_id in ids if memory_id in by_id)[:NOTES_MAX]
-        if len(notes) < 3 or not fresh.intersection(ids):
+        if len(notes) < 3:
             continue
         sources = _united(notes)
         earlier, overlap = _nearest(sources, lessons)
-        if earlier is None or overlap < SAME_OVERLAP:
+        if earlier is None:
+            wanted.append(Theme(memories=notes, sources=sources))
+        elif not fresh.intersection(ids):
+            continue
+        elif overlap < SAME_OVERLAP:
             wanted.append(Theme(memories=notes, sources=sources, earlier=earlier))
         elif grown := _grown(earlier, sources):
             stronger.append(grown)
