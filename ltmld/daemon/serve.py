@@ -74,11 +74,15 @@ async def _serve_locked(settings: Settings, lock: FolderLock) -> None:
 async def _serve_both(
     settings: Settings, lock: FolderLock, proxy: Proxy, door: socket.socket, stopping: asyncio.Event
 ) -> None:
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(_remember(settings, lock, proxy, door, stopping))
-        await stopping.wait()
-        log.info("daemon.stopping")
-        await proxy.stop()
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(_remember(settings, lock, proxy, door, stopping))
+            await stopping.wait()
+            log.info("daemon.stopping")
+            await proxy.stop()
+    except BaseExceptionGroup as group:
+        # The one task failed: what it raised is the answer, without the group around it.
+        raise group.exceptions[0] from None
 
 
 async def _remember(

@@ -57,7 +57,8 @@ class Daemon:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "ltmld", "serve"], env=self.env, stderr=subprocess.PIPE, text=True
         )
-        threading.Thread(target=self._listen, args=(self.process,), daemon=True).start()
+        self._listener = threading.Thread(target=self._listen, args=(self.process,), daemon=True)
+        self._listener.start()
         return self
 
     def wait_for(self, event: str) -> str:
@@ -86,7 +87,16 @@ class Daemon:
         assert self.process is not None
         if self.process.poll() is None:
             self.process.send_signal(number)
-        return self.process.wait(PATIENCE_S)
+        status = self.process.wait(PATIENCE_S)
+        self._listener.join(PATIENCE_S)
+        return status
+
+    def said(self) -> str:
+        """Wait for the daemon's own end and return everything it wrote."""
+        assert self.process is not None
+        self.process.wait(PATIENCE_S)
+        self._listener.join(PATIENCE_S)
+        return "".join(self.lines)
 
     def call(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         """Call the control plane; *body* may be bytes (NDJSON) or anything that JSON can say."""
@@ -111,11 +121,21 @@ class Daemon:
                 return dict(cycle)
             threading.Event().wait(0.05)
 
+    def settle(self) -> None:
+        """Wait until the index has taken everything that the ledger holds."""
+        pause = threading.Event()
+        for _ in range(int(PATIENCE_S / 0.05)):
+            if not self.call("GET", "/api/status")[1]["ledger"]["outbox_depth"]:
+                return
+            pause.wait(0.05)
+        raise AssertionError("the index did not catch up with the ledger")
+
     def _listen(self, process: subprocess.Popen[str]) -> None:
         assert process.stderr is not None
-        for line in process.stderr:
-            self.lines.append(line)
-            self._events.put(line)
+        with process.stderr:
+            for line in process.stderr:
+                self.lines.append(line)
+                self._events.put(line)
         self._events.put(None)
 
 

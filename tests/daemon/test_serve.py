@@ -1,0 +1,209 @@
+"""The daemon answers at once, remembers for good, and says plainly what keeps it from either."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import signal
+import socket
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ltmld.standin.server import StandIn
+from tests.support.daemon import Daemon, free_port, running_daemon
+
+
+def chat(daemon: Daemon, *messages: str, **headers: str) -> str:
+    """Talk through the data plane; *messages* take turns, the user first."""
+    roles = ("user", "assistant")
+    listed = [{"role": roles[place % 2], "content": text} for place, text in enumerate(messages)]
+    body = json.dumps({"model": "stand-in:latest", "messages": listed})
+    status, answer = ask(daemon, "POST", "/api/chat", body, **headers)
+    assert status == 200, answer
+    return "".join(json.loads(line)["message"]["content"] for line in answer.splitlines())
+
+
+def ask(daemon: Daemon, method: str, path: str, body: str = "", **headers: str) -> tuple[int, bytes]:
+    """Send one request to the data plane."""
+    connection = http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=30)
+    try:
+        connection.request(method, path, body, {name.replace("_", "-"): text for name, text in headers.items()})
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()
+
+
+def counts(daemon: Daemon, scope: str = "default") -> dict[str, Any]:
+    """Return the ledger's counts."""
+    return dict(daemon.call("GET", "/api/status")[1]["scopes"].get(scope, {}))
+
+
+def test_what_was_said_before_a_kill_is_known_after_it(standin: StandIn, models_folder: Path, tmp_path: Path) -> None:
+    with running_daemon(tmp_path, upstream=standin.url, models=models_folder) as daemon:
+        chat(daemon, "My parrot Kiwi speaks Finnish.")
+        daemon.stop(signal.SIGKILL)
+    with running_daemon(tmp_path, upstream=standin.url, models=models_folder) as daemon:
+        daemon.settle()
+        assert "Finnish" in chat(daemon, "Which language does my parrot Kiwi speak?")
+
+
+def test_the_modelfiles_system_text_stays_in_front_of_the_block(daemon: Daemon, standin: StandIn) -> None:
+    chat(daemon, "I keep bees on the roof.", X_LTMLD_Scope="bees")
+    daemon.settle()
+    chat(daemon, "Where do I keep my bees?", X_LTMLD_Scope="bees")
+    system = standin.requests[-1].tree["messages"][0]
+    assert system["role"] == "system"
+    assert system["content"].startswith("You answer in one sentence.\n\n<ltmld-memory>")
+    assert "bees on the roof" in system["content"]
+
+
+def test_the_block_is_the_same_bytes_after_a_restart(standin: StandIn, models_folder: Path, tmp_path: Path) -> None:
+    with running_daemon(tmp_path, upstream=standin.url, models=models_folder) as daemon:
+        chat(daemon, "My boat is called Albatros.")
+        daemon.settle()
+        answer = chat(daemon, "What is my boat called?")
+        first = standin.requests[-1].tree["messages"][0]["content"]
+    assert "Albatros" in first
+    with running_daemon(tmp_path, upstream=standin.url, models=models_folder) as daemon:
+        chat(daemon, "What is my boat called?", answer, "Thank you. Is it big?")
+        assert standin.requests[-1].tree["messages"][0]["content"] == first
+
+
+def test_sleep_learns_and_the_next_conversation_is_told(daemon: Daemon, standin: StandIn) -> None:
+    chat(daemon, "I am allergic to penicillin.", X_LTMLD_Scope="night")
+    cycle = daemon.sleep(scope="night", depth="light")
+    assert cycle["state"] == "completed", cycle
+    listed = daemon.call("GET", "/api/memories?scope=night")[1]["memories"]
+    assert any("penicillin" in memory["text"] for memory in listed)
+    chat(daemon, "Which medicine must I avoid, penicillin or aspirin?", X_LTMLD_Scope="night")
+    assert "allergic to penicillin" in standin.requests[-1].tree["messages"][0]["content"]
+
+
+def test_one_scope_never_hears_of_another(daemon: Daemon, standin: StandIn) -> None:
+    chat(daemon, "The code word is heliotrope.", X_LTMLD_Scope="anna")
+    daemon.settle()
+    chat(daemon, "What is the code word heliotrope about?", X_LTMLD_Scope="bert")
+    assert "ltmld-memory" not in standin.requests[-1].prompt
+
+
+def test_memory_off_sends_the_very_bytes_of_the_client(daemon: Daemon, standin: StandIn) -> None:
+    chat(daemon, "My lamp is green.", X_LTMLD_Scope="off")
+    daemon.settle()
+    before = counts(daemon, "off")["exchanges"]
+    body = '{ "model":"stand-in:latest",  "messages":[{"role":"user","content":"Is my lamp green?"}] }'
+    ask(daemon, "POST", "/api/chat", body, X_LTMLD_Scope="off", X_LTMLD_Memory="off")
+    assert standin.requests[-1].body == body.encode()
+    assert counts(daemon, "off")["exchanges"] == before
+
+
+@pytest.mark.parametrize("body", ["{not json", "", '{"model":"stand-in:latest"', "[]", "\x00"])
+def test_malformed_json_gets_ollamas_own_answer(daemon: Daemon, standin: StandIn, body: str) -> None:
+    through = ask(daemon, "POST", "/api/chat", body)
+    connection = http.client.HTTPConnection("127.0.0.1", standin.port)
+    connection.request("POST", "/api/chat", body)
+    direct = connection.getresponse()
+    assert through == (direct.status, direct.read())
+    connection.close()
+
+
+def test_an_unknown_route_gets_ollamas_own_answer(daemon: Daemon) -> None:
+    assert ask(daemon, "GET", "/api/nothing") == (404, b"404 page not found")
+
+
+def test_a_body_over_the_limit_passes_without_memory(
+    standin: StandIn, models_folder: Path, tmp_path: Path
+) -> None:
+    limits = {"LTMLD_PROXY__LOOK_BYTES_MAX": "2000"}
+    with running_daemon(tmp_path, upstream=standin.url, models=models_folder, **limits) as daemon:
+        assert chat(daemon, "word " * 1000)
+        status = daemon.call("GET", "/api/status")[1]
+        assert status["proxy"]["unread"] == 1
+        assert status["scopes"] == {}
+
+
+def test_without_ollama_the_client_is_told_and_memory_recovers_with_it(models_folder: Path, tmp_path: Path) -> None:
+    port = free_port()
+    with running_daemon(tmp_path, upstream=f"http://127.0.0.1:{port}", models=models_folder) as daemon:
+        status, answer = ask(daemon, "POST", "/api/chat", '{"model":"m","messages":[{"role":"user","content":"x"}]}')
+        assert status == 502
+        assert f"127.0.0.1:{port}" in json.loads(answer)["error"]
+        from ltmld.standin.server import running_standin  # noqa: PLC0415 - started late on purpose
+
+        with running_standin(port=port):
+            assert chat(daemon, "Are you back?")
+
+
+def test_a_second_daemon_on_the_same_folder_is_refused(daemon: Daemon, standin: StandIn) -> None:
+    second = Daemon(daemon.data_dir, upstream=standin.url).start()
+    assert second.process is not None
+    assert second.process.wait(30) == 1
+    assert daemon.process is not None
+    assert f"process {daemon.process.pid}" in second.said()
+    assert chat(daemon, "Still here?")
+
+
+@pytest.mark.parametrize("setting", ["LTMLD_LISTEN", "LTMLD_ADMIN_LISTEN"])
+def test_a_port_in_use_is_named_with_the_setting_that_moves_it(
+    standin: StandIn, tmp_path: Path, setting: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        daemon = Daemon(tmp_path, upstream=standin.url, **{setting: address}).start()
+        assert daemon.process is not None
+        assert daemon.process.wait(30) == 1
+    assert address in daemon.said()
+    assert setting in daemon.said()
+
+
+def test_a_damaged_ledger_costs_memory_and_not_the_answer(
+    standin: StandIn, models_folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "ledger.sqlite3").write_bytes(b"this is no database at all" * 400)
+    with running_daemon(tmp_path, upstream=standin.url, models=models_folder) as daemon:
+        assert chat(daemon, "Do you answer?")
+        status, answer = daemon.call("GET", "/api/status")
+        assert status == 200
+        assert answer["memory"] == "off"
+        assert "ledger.sqlite3" in answer["error"]
+        assert daemon.call("GET", "/api/memories")[0] == 500
+    assert (tmp_path / "ledger.sqlite3").read_bytes().startswith(b"this is no database")
+
+
+def test_a_damaged_index_is_rebuilt_and_nothing_is_lost(
+    standin: StandIn, models_folder: Path, tmp_path: Path
+) -> None:
+    with running_daemon(tmp_path, upstream=standin.url, models=models_folder) as daemon:
+        chat(daemon, "My tortoise Otto is ninety years old.")
+        daemon.settle()
+    for file in (tmp_path / "index").rglob("*"):
+        if file.is_file():
+            file.write_bytes(b"damaged" * 100)
+    with running_daemon(tmp_path, upstream=standin.url, models=models_folder) as daemon:
+        daemon.settle()
+        found = daemon.call("POST", "/api/recall", {"query": "How old is the tortoise?"})[1]
+        assert "ninety" in found["text"]
+        assert not daemon.call("GET", "/api/status")[1]["index"]["broken"]
+        assert any("index.broken" in line and "moved" in line for line in daemon.lines)
+    assert list((tmp_path / "index").glob("*broken*"))
+
+
+def test_a_client_that_vanishes_leaves_its_words(daemon: Daemon, models_folder: Path, tmp_path: Path) -> None:
+    from ltmld.standin.server import running_standin  # noqa: PLC0415 - a slow one, for this test alone
+
+    with (
+        running_standin(token_delay_s=0.2, script={"Tell me of the lighthouse.": "word " * 200}) as slow,
+        running_daemon(tmp_path, upstream=slow.url, models=models_folder) as own,
+    ):
+        body = '{"model":"stand-in:latest","messages":[{"role":"user","content":"Tell me of the lighthouse."}]}'
+        with socket.create_connection(("127.0.0.1", own.port)) as client:
+            client.sendall(f"POST /api/chat HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+            client.recv(4096)
+        assert slow.wait_for(lambda: slow.aborted == 1)
+        own.wait_for("exchange.recorded")
+        with sqlite3.connect(own.data_dir / "ledger.sqlite3") as ledger:
+            assert ledger.execute("SELECT outcome FROM exchanges").fetchall() == [("cut_short",)]
+        ledger.close()
