@@ -79,7 +79,12 @@ _PAGE = """
             SELECT messages.text FROM messages
             WHERE messages.thread_id = threads.id AND messages.role = 'user'
             ORDER BY messages.ordinal, messages.id LIMIT 1
-        ) AS title
+        ) AS title,
+        (
+            SELECT exchanges.id FROM exchanges
+            WHERE exchanges.thread_id = threads.id
+            ORDER BY exchanges.started_at DESC, exchanges.id DESC LIMIT 1
+        ) AS last_exchange_id
     FROM threads
     WHERE (:scope = '' OR threads.scope = :scope)
       AND (:at = '' OR (threads.last_at, threads.id) < (:at, :id))
