@@ -71,7 +71,7 @@ def _daemon_lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
         ("clients", f"http://{addresses['listen']}"),
         ("Ollama", _upstream_line(facts["upstream"])),
         ("control plane", f"http://{addresses['admin_listen']}"),
-        ("requests", _proxy_line(facts)),
+        ("requests", _requests_line(facts)),
     ]
 
 
@@ -81,15 +81,23 @@ def _upstream_line(upstream: dict[str, Any]) -> str:
     return f"{upstream['url']} does not answer: {upstream['error']}. Start Ollama, or set upstream."
 
 
-def _proxy_line(facts: dict[str, Any]) -> str:
-    proxy = facts["proxy"]
-    known = ("requests", "looked_into", "open", "unread", "upstream_errors")
-    counted = [f"{name.replace('_', ' ')} {proxy[name]}" for name in known if name in proxy]
-    wake = facts["wake"]
-    counted += [f"{name} {wake[name]}" for name in ("recorded", "injected") if name in wake]
-    if wake.get("unrecorded"):
-        counted.append(f"NOT RECORDED {wake['unrecorded']} ({wake.get('last_error') or 'the log says why'})")
-    return ", ".join(counted) or "none yet"
+def _requests_line(facts: dict[str, Any]) -> str:
+    counted = {**facts["proxy"], **facts["wake"]}
+    known = (
+        "requests",
+        "open",
+        "looked_into",
+        "recorded",
+        "injected",
+        "unread",
+        "upstream_errors",
+        "recall_timeouts",
+    )
+    shown = [f"{counted[name]} {name.replace('_', ' ')}" for name in known if counted.get(name)]
+    if counted.get("unrecorded"):
+        reason = counted.get("last_error") or "the log says why"
+        shown.append(f"{counted['unrecorded']} NOT RECORDED ({reason})")
+    return ", ".join(shown) or "none yet"
 
 
 def _memory_lines(facts: dict[str, Any]) -> list[tuple[str, str]]:

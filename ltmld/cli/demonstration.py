@@ -14,14 +14,13 @@ def register(app: typer.Typer) -> None:
 
 
 def demo(
+    more: Annotated[list[Path] | None, typer.Argument(metavar="FILE", hidden=True)] = None,
+    *,
     facts: Annotated[
         list[Path] | None,
-        typer.Option(
-            help="Facts for the stand-in to extract (repeat for more files).",
-            metavar="FILE",
-            show_default=False,
-        ),
+        typer.Option(help="Facts files for the stand-in to extract.", metavar="FILE...", show_default=False),
     ] = None,
+    fast: Annotated[bool, typer.Option("--fast", help="Leave out the typing.")] = False,
 ) -> None:
     """Tell the whole story in two minutes, without Ollama.
 
@@ -29,4 +28,5 @@ def demo(
     """
     from ltmld.cli.demo import run
 
-    run(facts=facts or [])
+    # An option takes one value; the files after the first arrive as arguments.
+    run(facts=[*(facts or []), *(more or [])], fast=fast)

@@ -141,29 +141,30 @@ def _list_table(memories: list[dict[str, Any]]) -> Table:
     from ltmld.cli.paper import moment, table, words
 
     scoped = len({memory["scope"] for memory in memories}) > 1
-    columns = [
+    # The text stands last: in a pipe it is as long as it is, and what follows it would be far to the right.
+    columns = (
         "id",
-        *(["scope"] if scoped else []),
+        *(("scope",) if scoped else ()),
         "kind",
-        "subject",
-        "text",
+        "state",
         "strength",
         "seen",
         "when",
-        "state",
-    ]
+        "subject",
+        "text",
+    )
     made = table(*columns, numbers=("strength", "seen"), whole=("id", "kind", "state", "when"))
     for memory in memories:
         made.add_row(
             words(memory["id"], style="dim"),
             *([words(memory["scope"])] if scoped else []),
             words(memory["kind"]),
-            words(memory["subject"]),
-            words(memory["text"]),
+            words(memory["state"] + (" pinned" if memory["pinned"] else "")),
             words(f"{memory['strength']:.2f}"),
             words(memory["frequency"]),
             words(memory["when"] or moment(memory["valid_from"])[:10]),
-            words(memory["state"] + (" pinned" if memory["pinned"] else "")),
+            words(memory["subject"]),
+            words(memory["text"]),
         )
     return made
 

@@ -66,19 +66,12 @@ def remark(message: str) -> None:
     sys.stderr.write(message + "\n")
 
 
-def table(*columns: str, title: str = "", numbers: Sequence[str] = (), whole: Sequence[str] = ()) -> Table:
+def table(*columns: str, numbers: Sequence[str] = (), whole: Sequence[str] = ()) -> Table:
     """Return an empty table; *numbers* align right, *whole* columns never fold."""
-    from rich import box
     from rich.table import Table
 
     tty = sys.stdout.isatty()
-    made = Table(
-        title=title or None,
-        title_justify="left",
-        box=box.SIMPLE_HEAD if tty else None,
-        header_style="bold",
-        pad_edge=False,
-    )
+    made = Table(box=None, header_style="bold", padding=(0, 2, 0, 0), pad_edge=False)
     for name in columns:
         made.add_column(
             name,

@@ -53,19 +53,16 @@ def search(
 
 
 def _hits(hits: list[dict[str, Any]]) -> Table:
-    from ltmld.cli.paper import moment, table, words
+    from ltmld.cli.paper import table, words
 
-    made = table(
-        "score", "kind", "when", "text", "why", "behind it", numbers=("score",), whole=("kind", "when")
-    )
+    made = table("score", "kind", "behind it", "why", "text", numbers=("score",), whole=("kind",))
     for hit in hits:
         parts = sorted(hit["parts"].items(), key=lambda part: -abs(part[1]))
         made.add_row(
-            words(f"{hit['score']:.3f}"),
+            words(f"{hit['score']:.2f}"),
             words(hit["kind"]),
-            words(moment(hit["at"])[:10]),
-            words(hit["text"]),
-            words(" ".join(f"{name} {value:.2f}" for name, value in parts if value)),
             words(" ".join(hit["refs"]), style="dim"),
+            words(", ".join(f"{name} {value:.2f}" for name, value in parts if value), style="dim"),
+            words(hit["text"]),
         )
     return made

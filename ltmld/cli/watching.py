@@ -59,6 +59,7 @@ class _Bars:
 
     def see(self, cycle: dict[str, Any]) -> None:
         self._show_waiting(waiting=cycle["state"] == "waiting")
+        # One bar for each stage; a later scope's turn uses it again, and the note says whose turn it is.
         for step in cycle["stages"]:
             task = self._tasks.get(step["stage"])
             if task is None:
@@ -86,25 +87,21 @@ class _Bars:
 
 class _Lines:
     def __init__(self) -> None:
-        self._steps: dict[str, dict[str, Any]] = {}
-        self._said: set[str] = set()
+        self._steps: list[dict[str, Any]] = []
+        self._said = 0
 
     def see(self, cycle: dict[str, Any]) -> None:
-        for step in cycle["stages"]:
-            self._steps[step["stage"]] = step
+        self._steps = cycle["stages"]
         # All but the last have ended; the last may still grow.
-        for stage in list(self._steps)[:-1]:
-            self._say(stage)
+        self._say(len(self._steps) - 1)
 
     def end(self) -> None:
-        for stage in self._steps:
-            self._say(stage)
+        self._say(len(self._steps))
 
-    def _say(self, stage: str) -> None:
-        if stage not in self._said:
-            self._said.add(stage)
-            step = self._steps[stage]
-            remark(clean(f"{stage:<10} {step['done']}/{step['total']}  {_remark(step)}".rstrip()))
+    def _say(self, count: int) -> None:
+        for step in self._steps[self._said : count]:
+            remark(clean(f"{step['stage']:<10} {step['done']}/{step['total']}  {_remark(step)}".rstrip()))
+        self._said = max(self._said, count)
 
 
 def _remark(step: dict[str, Any]) -> str:

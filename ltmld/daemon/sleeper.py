@@ -19,14 +19,13 @@ import structlog
 
 from ltmld.core.ports import JsonObject, SleepRequest, StageProgress
 from ltmld.errors import BadInputError, CompletionError, LtmldError, UpstreamError
-from ltmld.models.completion import OllamaCompleter, list_models
-from ltmld.sleep.cycle import SleepCycle
 
 if TYPE_CHECKING:
     from ltmld.config import Settings
     from ltmld.core.clock import Clock, NewId
     from ltmld.core.ports import Completer, Embedder, Index
     from ltmld.ledger.ledger import Ledger
+    from ltmld.sleep.cycle import SleepCycle
     from ltmld.wake.feeder import Feeder
 
 log = structlog.get_logger(__name__)
@@ -186,6 +185,10 @@ class Sleeper:
         return report
 
     def _made(self, model: str, watch: Watch) -> SleepCycle:
+        # The rooms of the night are imported when it falls: by day they would only cost time and memory.
+        from ltmld.models.completion import OllamaCompleter  # noqa: PLC0415 - see above
+        from ltmld.sleep.cycle import SleepCycle  # noqa: PLC0415 - see above
+
         completer: Completer | None = None
         if model:
             completer = OllamaCompleter(
@@ -224,7 +227,7 @@ class Sleeper:
             return ""
         if not request.model:
             return self._available(self._settings.models.sleep_model or self._ledger.last_model())
-        names = list_models(self._settings.upstream)
+        names = _models(self._settings.upstream)
         found = _among(request.model, names)
         if not found:
             have = ", ".join(names[:8]) or "none at all"
@@ -237,13 +240,19 @@ class Sleeper:
         if not name:
             return ""
         try:
-            found = _among(name, list_models(self._settings.upstream))
+            found = _among(name, _models(self._settings.upstream))
         except (UpstreamError, CompletionError) as error:
             log.warning("sleep.without_model", model=name, error=str(error))
             return ""
         if not found:
             log.warning("sleep.without_model", model=name, error="Ollama does not have it")
         return found
+
+
+def _models(upstream: str) -> list[str]:
+    from ltmld.models.completion import list_models  # noqa: PLC0415 - see `_made`
+
+    return list_models(upstream)
 
 
 def _among(name: str, names: list[str]) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ltmld import __version__
-from ltmld.core.ports import JsonObject
+from ltmld.core.ports import JsonObject, StageProgress
 from ltmld.daemon import probe, views
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def cycle(row: Mapping[str, Any], sleeper: Sleeper) -> JsonObject:
     """Return one cycle: as the ledger has it, and as it shows itself while it runs."""
     live = sleeper.live()
     watched = live if live is not None and live.cycle_id == row["id"] else None
-    stages = [views.progress(step) for step in list(watched.steps)] if watched else []
+    stages = [views.progress(step) for step in list(watched.steps)] if watched else _past(row)
     state, report = str(row["state"]), row["report"]
     if state not in ENDED:
         broken = "" if watched else sleeper.broken(row["id"])
@@ -72,7 +72,24 @@ def cycle(row: Mapping[str, Any], sleeper: Sleeper) -> JsonObject:
         "dry_run": bool(row["dry_run"]),
         "started_at": row["started_at"],
         "ended_at": row["ended_at"],
-        "progress": stages[-1] if stages else None,
+        "progress": stages[-1] if watched and stages else None,
         "stages": stages,
         "report": report,
     }
+
+
+def _past(row: Mapping[str, Any]) -> list[JsonObject]:
+    """Return the stages of a cycle that does not run now, in the shape of those that do."""
+    return [
+        views.progress(
+            StageProgress(
+                cycle_id=row["id"],
+                stage=stage["stage"],
+                done=1,
+                total=1,
+                note=stage.get("scope", ""),
+                counts=stage["counts"],
+            )
+        )
+        for stage in row["report"].get("stages", row["stages"])
+    ]

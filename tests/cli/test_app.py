@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from ltmld import __version__, errors
@@ -117,16 +118,20 @@ def test_an_unknown_setting_in_the_file_is_named(tmp_path: Path) -> None:
         (KeyboardInterrupt(), 130),
     ],
 )
-def test_the_exit_code_is_the_one_of_the_error(
-    error: BaseException, code: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refused(**_flags: object) -> None:
+def test_the_exit_code_is_the_one_of_the_error(error: BaseException, code: int) -> None:
+    app = typer.Typer(cls=cli._Guarded, no_args_is_help=True)
+
+    @app.command()
+    def fail() -> None:
         raise error
 
-    monkeypatch.setattr("ltmld.cli.settings.load_settings", refused)
-    result = CliRunner().invoke(cli.app, ["config", "path"])
+    @app.command()
+    def another() -> None: ...
+
+    result = CliRunner().invoke(app, ["fail"])
     assert result.exit_code == code
     assert result.stderr.startswith("ltmld: ")
+    assert len(result.stderr.splitlines()) == 1
     assert result.stdout == ""
 
 
