@@ -16,7 +16,6 @@ from typing import Any
 
 import httpx
 import ollama
-from pydantic import ValidationError
 
 from ltmld.core.ports import Completion
 from ltmld.errors import CompletionError, UpstreamError
@@ -34,17 +33,12 @@ class OllamaCompleter:
         self._url = upstream_url
         self._model = model
         self._timeout_s = timeout_s
-        self._client = _client(upstream_url, timeout_s)
         self._thinks: bool | None = None
 
     @property
     def model(self) -> str:
         """The model's name in Ollama."""
         return self._model
-
-    def close(self) -> None:
-        """Close the connections; a completion that is running ends with ``UpstreamError``."""
-        self._client.close()  # type: ignore[no-untyped-call] # ollama leaves it without types
 
     def complete(self, *, system: str, prompt: str, schema: Mapping[str, Any]) -> Completion:
         """Return the model's answer, constrained to *schema*.
@@ -55,18 +49,21 @@ class OllamaCompleter:
         """
         messages = [{"role": "system", "content": system}] if system else []
         messages.append({"role": "user", "content": prompt})
-        options: dict[str, Any] = {"temperature": 0, "num_predict": REPLY_TOKENS_MAX}
-        if context_tokens := self._context_tokens():
-            options["num_ctx"] = context_tokens
         started = perf_counter()
-        with _translated(self._url, self._model, self._timeout_s):
-            answer = self._client.chat(
+        with _client(self._url, LOOK_TIMEOUT_S, model=self._model) as client:
+            context_tokens = self._context_tokens(client)
+            thinks = self._can_think(client)
+        options: dict[str, Any] = {"temperature": 0, "num_predict": REPLY_TOKENS_MAX}
+        if context_tokens:
+            options["num_ctx"] = context_tokens
+        with _client(self._url, self._timeout_s, model=self._model) as client:
+            answer = client.chat(
                 model=self._model,
                 messages=messages,
                 format=dict(schema),
                 options=options,
                 # Thinking costs minutes and is thrown away; a model that cannot think is not told so.
-                think=False if self._can_think() else None,
+                think=False if thinks else None,
                 stream=False,
             )
         return Completion(
@@ -76,19 +73,16 @@ class OllamaCompleter:
             took_ms=(perf_counter() - started) * 1000.0,
         )
 
-    def _context_tokens(self) -> int:
+    def _context_tokens(self, client: ollama.Client) -> int:
         """Return the context length with which the model is loaded, 0 when it is not."""
-        with _translated(self._url, self._model, LOOK_TIMEOUT_S):
-            loaded = self._client.ps().models
-        for entry in loaded:
+        for entry in client.ps().models:
             if _tagged(self._model) in (entry.model, entry.name):
                 return entry.context_length or 0
         return 0
 
-    def _can_think(self) -> bool:
+    def _can_think(self, client: ollama.Client) -> bool:
         if self._thinks is None:
-            with _translated(self._url, self._model, LOOK_TIMEOUT_S):
-                self._thinks = "thinking" in (self._client.show(self._model).capabilities or [])
+            self._thinks = "thinking" in (client.show(self._model).capabilities or [])
         return self._thinks
 
 
@@ -97,13 +91,10 @@ def list_models(upstream_url: str) -> list[str]:
 
     Raises:
         UpstreamError: Ollama cannot be reached.
+        CompletionError: what answers there is no Ollama.
     """
-    client = _client(upstream_url, LOOK_TIMEOUT_S)
-    try:
-        with _translated(upstream_url, "", LOOK_TIMEOUT_S):
-            return [entry.model for entry in client.list().models if entry.model]
-    finally:
-        client.close()  # type: ignore[no-untyped-call] # ollama leaves it without types
+    with _client(upstream_url, LOOK_TIMEOUT_S) as client:
+        return [entry.model for entry in client.list().models if entry.model]
 
 
 def _tagged(model: str) -> str:
@@ -111,28 +102,26 @@ def _tagged(model: str) -> str:
     return model if ":" in model.rpartition("/")[2] else f"{model}:latest"
 
 
-def _client(url: str, timeout_s: float) -> ollama.Client:
-    # The environment's proxies are for the internet; Ollama is a neighbor. No wait to connect: it is there or not.
-    return ollama.Client(host=url, timeout=httpx.Timeout(timeout_s, connect=LOOK_TIMEOUT_S), trust_env=False)
-
-
 @contextmanager
-def _translated(url: str, model: str, timeout_s: float) -> Iterator[None]:
-    """Turn what the client and its HTTP library raise into ltmld's errors."""
+def _client(url: str, timeout_s: float, *, model: str = "") -> Iterator[ollama.Client]:
+    """Lend a client for one question, and turn what it and its HTTP library raise into ltmld's errors."""
+    # The environment's proxies are for the internet; Ollama is a neighbor, and there at once or not at all.
+    timeout = httpx.Timeout(timeout_s, connect=LOOK_TIMEOUT_S)
     try:
-        yield
+        with ollama.Client(host=url, timeout=timeout, trust_env=False) as client:
+            yield client
     except ollama.ResponseError as error:
         raise _refused(error, url, model) from error
     except httpx.TimeoutException as error:
         raise CompletionError(
-            f"Ollama at {url} did not answer within {timeout_s:.0f} s. Choose a smaller model for sleep, "
-            "or raise models.completion_timeout_s."
+            f"Ollama at {url} did not answer within {timeout_s:g} s. Choose a smaller model for sleep, "
+            "or raise models.completion_timeout_s"
         ) from error
-    except (ConnectionError, httpx.HTTPError, RuntimeError) as error:
+    except (ConnectionError, httpx.HTTPError) as error:
         raise UpstreamError(
             f"Ollama at {url} cannot be reached: {error}. Start it with `ollama serve`."
         ) from error
-    except (ValidationError, ValueError) as error:
+    except ValueError as error:  # pydantic's ValidationError is one
         raise CompletionError(f"Ollama at {url} answered something that is no answer: {error}") from error
 
 

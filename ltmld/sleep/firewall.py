@@ -33,8 +33,9 @@ PERSON_CONFIDENCE, ASSISTANT_CONFIDENCE = 0.8, 0.5
 
 # "last weekend" rightly becomes "8-9 July": the days of a month are worked out, not quoted.
 _DAY = r"\d{1,2}(?:st|nd|rd|th)?(?:\s*[-\u2013]\s*\d{1,2})?"
+_MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
 _DAYS_OF_MONTH = re.compile(
-    rf"\d{{4}}-\d{{2}}(?:-\d{{2}})?|\b{_DAY}(?: of)? (?=jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)|(?<=[a-z] ){_DAY},? (?=\d{{4}})",
+    rf"\d{{4}}-\d{{2}}(?:-\d{{2}})?|\b{_DAY}(?: of)? (?={_MONTH})|(?<=[a-z] ){_DAY},? (?=\d{{4}})",
     re.IGNORECASE,
 )
 

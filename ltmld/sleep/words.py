@@ -91,8 +91,8 @@ def stem(word: str) -> str:
 
 
 def content(text: str) -> frozenset[str]:
-    """Return the stems of the words of *text* that carry meaning."""
-    return frozenset(stem(word) for word in words(text) if word not in FILLERS)
+    """Return the stems of the words of *text* that carry meaning; numbers as digits."""
+    return frozenset(_NUMBER_WORDS.get(word, stem(word)) for word in words(text) if word not in FILLERS)
 
 
 def numbers(text: str) -> frozenset[str]:

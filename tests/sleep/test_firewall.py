@@ -117,10 +117,10 @@ def test_the_facts_of_a_careful_model_pass(shared: Path, name: str) -> None:
     passed = 0
     for row in (json.loads(line) for line in lines):
         said = talk[f"session_{row['session']}"]
-        at = datetime.strptime(talk[f"session_{row['session']}_date_time"], "%I:%M %p on %d %B, %Y")
+        held = talk[f"session_{row['session']}_date_time"]
+        at = datetime.strptime(f"{held} +0000", "%I:%M %p on %d %B, %Y %z")
         messages = [
-            a_message(turn["text"], id=turn["dia_id"], speaker=turn["speaker"], at=at.replace(tzinfo=UTC))
-            for turn in said
+            a_message(turn["text"], id=turn["dia_id"], speaker=turn["speaker"], at=at) for turn in said
         ]
         episodes = gather(messages, gap=timedelta(minutes=30), messages_max=99)
         draft = read_drafts(json.dumps({"memories": [row]})).items[0]

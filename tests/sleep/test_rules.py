@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,7 +17,7 @@ from tests.support.nights import a_message
 MONDAY = datetime(2023, 5, 8, 12, tzinfo=UTC)
 
 
-def read(text: str, **settings: object) -> list[str]:
+def read(text: str, **settings: Any) -> list[str]:
     return [one.text for one in by_rules(a_message(text, at=MONDAY, **settings))]
 
 
@@ -44,7 +45,7 @@ def read(text: str, **settings: object) -> list[str]:
         ("I was born in 1990.", ["The user was born in 1990."]),
         ("I'm going to visit Rome next month.", ["The user plans to visit Rome in June 2023."]),
         ("I went to a support group yesterday.", ["The user went to a support group on 7 May 2023."]),
-        ("Please remember that the spare key is under the pot.", ["The user asked to remember: the spare key is under the pot."]),
+        ("Remember that the key is under the pot.", ["The user asked to remember: the key is under the pot."]),
     ],
 )  # fmt: skip
 def test_a_plain_statement_becomes_a_memory(said: str, believed: list[str]) -> None:

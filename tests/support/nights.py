@@ -55,7 +55,7 @@ def a_candidate(text: str = "The user lives in Lisbon.", **settings: Any) -> Can
 
 def an_item(text: str, quote: str, **fields: Any) -> dict[str, Any]:
     """Return one item of an extraction's answer."""
-    values = {
+    values: dict[str, Any] = {
         "kind": "fact",
         "subject": "user",
         "attribute": "",
@@ -159,7 +159,7 @@ class Bedroom:
             clock=self.clock,
             new_id=self.ids,
             feed=lambda: None,
-            busy=lambda: self.busy(),
+            busy=lambda: self.busy(),  # noqa: PLW0108 - looked up at each call, a test may change it
             progress=self.progress.append,
             embedder=self.embedder,
         )
