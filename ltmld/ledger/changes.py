@@ -15,8 +15,6 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
-import sqlite_utils
-
 from ltmld.core.memory import RECALLABLE, Memory, MemoryKind, MemoryState, may_become
 from ltmld.errors import RefusedError
 from ltmld.ledger import outbox
@@ -32,14 +30,38 @@ _KEPT = frozenset({"id", "scope", "recorded_at", "version", "used_at", "retired_
 EDITABLE = frozenset(field.name for field in fields(Memory)) - _KEPT
 """The fields that an edit may name."""
 
+_ADD = """
+    INSERT INTO memories (
+        id, scope, kind, text, subject, attribute, importance, confidence, frequency, strength,
+        stability_days, state, pinned, cues, "when", valid_from, valid_to, recorded_at, retired_at,
+        used_at, superseded_by, version
+    ) VALUES (
+        :id, :scope, :kind, :text, :subject, :attribute, :importance, :confidence, :frequency,
+        :strength, :stability_days, :state, :pinned, :cues, :when, :valid_from, :valid_to,
+        :recorded_at, :retired_at, :used_at, :superseded_by, :version
+    )
+"""
+
+_CHANGE = """
+    UPDATE memories SET
+        kind = :kind, text = :text, subject = :subject, attribute = :attribute,
+        importance = :importance, confidence = :confidence, frequency = :frequency, strength = :strength,
+        stability_days = :stability_days, state = :state, pinned = :pinned, cues = :cues, "when" = :when,
+        valid_from = :valid_from, valid_to = :valid_to, retired_at = :retired_at, used_at = :used_at,
+        superseded_by = :superseded_by, version = :version
+    WHERE id = :id
+"""
+
+_TAKEN = "SELECT 1 FROM memories WHERE id = ?"
+
 _ADD_EVENT = """
     INSERT INTO memory_events (memory_id, version, cause, cycle_id, before, after, at)
     VALUES (?, ?, ?, ?, ?, ?, ?)
 """
 
 _UNKNOWN_SOURCE = """
-    SELECT value FROM json_each(?)
-    WHERE value NOT IN (SELECT id FROM messages WHERE scope = ?)
+    SELECT named.value FROM json_each(?) AS named
+    WHERE NOT EXISTS (SELECT 1 FROM messages WHERE id = named.value AND scope = ?)
     LIMIT 1
 """
 
@@ -65,11 +87,11 @@ def born(connection: sqlite3.Connection, memory: Memory, cause: Cause) -> Memory
     Raises:
         RefusedError: its id is taken, or a source is no message of its scope.
     """
-    if sqlite_utils.Database(connection).table("memories").count_where("id = ?", [memory.id]):
+    if connection.execute(_TAKEN, (memory.id,)).fetchone() is not None:
         raise RefusedError(f"There is a memory {memory.id} already; edit that one.")
     memory = replace(memory, version=1)
     _check_sources(connection, memory)
-    sqlite_utils.Database(connection).table("memories").insert(_row(memory))
+    connection.execute(_ADD, _row(memory))
     _write_sources(connection, memory)
     _event(connection, memory, before=None, after=described(memory), cause=cause)
     if memory.state in RECALLABLE:
@@ -98,7 +120,7 @@ def changed(connection: sqlite3.Connection, memory: Memory, cause: Cause, **chan
         return memory
     proposed = replace(proposed, version=memory.version + 1)
     _check_sources(connection, proposed)
-    sqlite_utils.Database(connection).table("memories").update(memory.id, _row(proposed))
+    connection.execute(_CHANGE, _row(proposed))
     if "sources" in differing:
         connection.execute("DELETE FROM sources WHERE memory_id = ?", (memory.id,))
         _write_sources(connection, proposed)

@@ -20,13 +20,16 @@ from ltmld.core.exchange import Outcome, Reply, Turn
 from ltmld.core.message import Role
 from ltmld.errors import BadInputError
 from ltmld.ledger import exchanges, threads
-from ltmld.ledger.spelling import clean, packed, stamp, unpacked
+from ltmld.ledger.spelling import clean, dumped, packed, stamp, unpacked
 
 DIALECT = "import"
 
 SPOKEN = frozenset({Role.USER.value, Role.ASSISTANT.value})
 
-_REFS = "SELECT ref FROM messages WHERE thread_id = ? AND ref <> ''"
+_REFS = """
+    SELECT messages.ref FROM json_each(?) AS named
+    CROSS JOIN messages ON messages.thread_id = ? AND messages.ref = named.value AND messages.ref <> ''
+"""
 
 _TIMES = "SELECT role, at, text FROM messages WHERE thread_id = ? AND at BETWEEN ? AND ?"
 
@@ -59,7 +62,7 @@ class ImportLine:
 def import_messages(
     connection: sqlite3.Connection, lines: Sequence[ImportLine], *, new_id: NewId, now: datetime
 ) -> tuple[int, int]:
-    """Record *lines* and return how many were imported and how many skipped."""
+    """Record *lines*, given in order of time, and return how many were imported and how many skipped."""
     conversations: dict[tuple[str, str], list[ImportLine]] = {}
     for line in lines:
         conversations.setdefault((line.scope, line.thread), []).append(line)
@@ -76,7 +79,7 @@ def _import_thread(
     # Without a name of its own a conversation still needs one, so that it is found again the next time.
     scope, key = lines[0].scope, clean(lines[0].thread) or DIALECT
     thread_id = threads.by_key(connection, scope, key)
-    fresh = _fresh(connection, thread_id, sorted(lines, key=lambda line: stamp(line.at)))
+    fresh = _fresh(connection, thread_id, lines)
     if not fresh:
         return 0
     turn = _turn(fresh, exchange_id=new_id("exc"), thread_id=thread_id or new_id("thr"))
@@ -99,7 +102,8 @@ def _fresh(
     refs: set[str] = set()
     said: set[tuple[str, str, str]] = set()
     if thread_id is not None:
-        refs = {row["ref"] for row in connection.execute(_REFS, (thread_id,))}
+        named = dumped([clean(line.ref) for line in lines if line.ref])
+        refs = {row["ref"] for row in connection.execute(_REFS, (named, thread_id))}
         span = (thread_id, stamp(lines[0].at), stamp(lines[-1].at))
         for row in connection.execute(_TIMES, span):
             said.add((row["role"], row["at"], normalized(unpacked(row["text"]))))

@@ -27,7 +27,7 @@ _NOTE = "INSERT OR IGNORE INTO exchange_injections (exchange_id, injection_id) V
 _AT_CHAINS = """
     SELECT injections.*
     FROM json_each(:chains) AS steps
-    JOIN injections ON injections.thread_id = :thread_id AND injections.chain = steps.value
+    CROSS JOIN injections ON injections.thread_id = :thread_id AND injections.chain = steps.value
     ORDER BY steps.key, injections.rowid
 """
 

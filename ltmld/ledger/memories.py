@@ -13,7 +13,7 @@ from ltmld.ledger.spelling import dumped, loaded_list, loaded_object, moment, mo
 
 _BY_IDS = """
     SELECT memories.*
-    FROM json_each(?) AS wanted JOIN memories ON memories.id = wanted.value
+    FROM json_each(?) AS wanted CROSS JOIN memories ON memories.id = wanted.value
     ORDER BY wanted.key
 """
 

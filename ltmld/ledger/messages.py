@@ -17,22 +17,22 @@ _COLUMNS = """
 
 _BY_IDS = f"""
     SELECT {_COLUMNS}
-    FROM json_each(?) AS wanted JOIN messages ON messages.id = wanted.value
+    FROM json_each(?) AS wanted CROSS JOIN messages ON messages.id = wanted.value
     ORDER BY wanted.key
 """  # noqa: S608 - the columns are ours
 
 _PREVIOUS = f"""
     SELECT wanted.value AS wanted_id, {_COLUMNS}
     FROM json_each(?) AS wanted
-    JOIN messages AS here ON here.id = wanted.value
-    JOIN messages ON messages.id = here.parent_id
+    CROSS JOIN messages AS here ON here.id = wanted.value
+    CROSS JOIN messages ON messages.id = here.parent_id
 """  # noqa: S608 - the columns are ours
 
 # Where a conversation was branched, the latest branch is the one that goes on.
 _NEXT = f"""
     SELECT wanted.value AS wanted_id, {_COLUMNS}
     FROM json_each(?) AS wanted
-    JOIN messages ON messages.id = (
+    CROSS JOIN messages ON messages.id = (
         SELECT child.id FROM messages AS child
         WHERE child.parent_id = wanted.value
           AND child.id NOT IN (SELECT message_id FROM retractions)

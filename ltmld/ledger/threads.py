@@ -36,12 +36,13 @@ _TOUCH = """
     WHERE id = :id
 """
 
-# Of several conversations that share this beginning, the one talked in last.
+# Of several conversations that share this beginning, the one talked in last. CROSS JOIN is SQLite's word
+# for "in this order": a few look-ups by hash, where its planner would rather read the whole scope.
 _DEEPEST = """
     SELECT messages.thread_id, steps.key AS step
     FROM json_each(:chains) AS steps
-    JOIN messages ON messages.scope = :scope AND messages.chain = steps.value
-    JOIN threads ON threads.id = messages.thread_id
+    CROSS JOIN messages ON messages.scope = :scope AND messages.chain = steps.value
+    CROSS JOIN threads ON threads.id = messages.thread_id
     WHERE :thread_id IN ('', messages.thread_id)
     ORDER BY steps.key DESC, threads.last_at DESC, threads.rowid DESC
     LIMIT 1
@@ -50,7 +51,7 @@ _DEEPEST = """
 _KNOWN = """
     SELECT messages.id, messages.chain
     FROM json_each(:chains) AS steps
-    JOIN messages ON messages.thread_id = :thread_id AND messages.chain = steps.value
+    CROSS JOIN messages ON messages.thread_id = :thread_id AND messages.chain = steps.value
     ORDER BY steps.key
 """
 
@@ -78,18 +79,21 @@ _PAGE = """
         (
             SELECT messages.text FROM messages
             WHERE messages.thread_id = threads.id AND messages.role = 'user'
-            ORDER BY messages.ordinal, messages.id LIMIT 1
+            ORDER BY messages.at, messages.ordinal LIMIT 1
         ) AS title,
         (
             SELECT exchanges.id FROM exchanges
             WHERE exchanges.thread_id = threads.id
             ORDER BY exchanges.started_at DESC, exchanges.id DESC LIMIT 1
         ) AS last_exchange_id
-    FROM threads
-    WHERE (:scope = '' OR threads.scope = :scope)
-      AND (:at = '' OR (threads.last_at, threads.id) < (:at, :id))
+    FROM (
+        SELECT * FROM threads
+        WHERE (:scope = '' OR scope = :scope)
+          AND (:at = '' OR (last_at, id) < (:at, :id))
+        ORDER BY last_at DESC, id DESC
+        LIMIT :limit
+    ) AS threads
     ORDER BY threads.last_at DESC, threads.id DESC
-    LIMIT :limit
 """
 
 

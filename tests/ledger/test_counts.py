@@ -39,6 +39,10 @@ def test_the_last_model_is_the_one_talked_to_last(ledger: Ledger) -> None:
     assert ledger.last_model() == "large"
 
 
+def run(ledger: Ledger, statement: str) -> None:
+    ledger._writer.run(lambda connection: connection.execute(statement))
+
+
 def test_what_does_not_hold_together_is_named(ledger: Ledger) -> None:
     ledger.remember(a_memory(), said="x", cause="user")
     ledger._writer.run(lambda connection: connection.execute("PRAGMA foreign_keys = OFF"), alone=True)
@@ -47,7 +51,7 @@ def test_what_does_not_hold_together_is_named(ledger: Ledger) -> None:
         "INSERT INTO outbox (scope, kind, entity_id, op) VALUES ('default', 'message', 'msg-gone', 'upsert')",
         "INSERT INTO retractions (message_id, exchange_id, at) VALUES ('msg-gone', 'exc-gone', 'now')",
     ):
-        ledger._writer.run(lambda connection, statement=statement: connection.execute(statement))
+        run(ledger, statement)
     problems = "\n".join(ledger.integrity())
     assert "memory mem-1 has no sources" in problems
     assert "names message msg-gone, which is not there" in problems

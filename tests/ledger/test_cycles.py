@@ -98,6 +98,13 @@ def test_a_cycle_that_died_is_found_and_goes_on_from_its_checkpoint(
     assert [stage["stage"] for stage in ended["stages"]] == ["gather", "gate", "extract"]
 
 
+def test_what_resuming_needs_is_dropped_when_the_cycle_ends(ledger: Ledger) -> None:
+    cycle = begun(ledger)
+    ledger.apply(cycle, "gather", [], {"episodes": ["everything they said"]})
+    ledger.end_cycle(cycle, state="completed", report={})
+    assert ledger.checkpoint(cycle) == ("gather", {})
+
+
 def test_before_the_first_stage_there_is_no_checkpoint(ledger: Ledger) -> None:
     assert ledger.checkpoint(begun(ledger)) is None
 
@@ -133,7 +140,7 @@ def test_a_dry_run_applies_nothing(ledger: Ledger) -> None:
 
 
 def test_a_stage_that_was_applied_is_not_applied_again(ledger: Ledger, message: str, cycle: str) -> None:
-    proposals = [
+    proposals: list[Proposal] = [
         Reinforce(memory_id="mem-a", sources=(), strength=2.0, frequency=2),
         Learn(memory=drawn(message, "mem-c")),
     ]
@@ -215,6 +222,13 @@ def test_two_memories_cannot_supersede_each_other(ledger: Ledger, cycle: str) ->
     ]
     assert ledger.apply(cycle, "reconcile", both, {}) == {"supersede": 1, "refused": 1}
     assert state(ledger, "mem-b") is MemoryState.ACTIVE
+
+
+def test_a_proposal_that_fails_half_way_is_undone_whole(ledger: Ledger, cycle: str) -> None:
+    ledger.forget("mem-b", hard=False, cause="user")
+    dispute = Dispute(memory_id="mem-a", other_id="mem-b", variance=0.5)
+    assert ledger.apply(cycle, "reconcile", [dispute], {}) == {"refused": 1}
+    assert state(ledger, "mem-a") is MemoryState.ACTIVE
 
 
 def test_a_dispute_marks_both_is_opened_once_and_settled_when_one_gives_way(

@@ -88,6 +88,12 @@ def test_an_edited_message_is_a_branch_of_the_same_thread(ledger: Ledger) -> Non
     assert ledger.counts()["threads"] == 1
 
 
+def test_what_the_user_said_stays_even_when_it_was_edited_before_an_answer(ledger: Ledger) -> None:
+    ledger.record_turn(a_turn("I have a dog", outcome=Outcome.CUT_SHORT))
+    ledger.record_turn(a_turn("I have two dogs", reply="lovely"))
+    assert texts(ledger) == ["I have a dog", "I have two dogs", "lovely"]
+
+
 def test_an_abort_keeps_what_the_user_said_and_marks_the_exchange(ledger: Ledger) -> None:
     ledger.record_turn(a_turn("hello", reply="hi th", exchange="exc-1", outcome=Outcome.CUT_SHORT))
     assert texts(ledger) == ["hello", "hi th"]
@@ -248,6 +254,13 @@ def test_neighbors_follow_the_branch_that_counts(ledger: Ledger) -> None:
         hello.id: (None, good_day),
         good_day.id: (hello, None),
     }
+
+
+def test_a_retracted_reply_is_nobodys_neighbor(ledger: Ledger) -> None:
+    ledger.record_turn(a_turn("hello", reply="hi there"))
+    ledger.record_turn(a_turn("hello", reply="hi th", outcome=Outcome.CUT_SHORT))
+    [hello, hi_there] = ledger.thread_messages("thr-1")
+    assert ledger.neighbors([hello.id])[hello.id] == (None, hi_there)
 
 
 def test_the_chain_of_a_reply_is_what_its_resent_form_is_found_by(ledger: Ledger) -> None:

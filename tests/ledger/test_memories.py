@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from ltmld.core.memory import MemoryKind, MemoryState, Source
@@ -195,7 +197,7 @@ def test_memories_are_found_by_words_kind_state_and_scope(ledger: Ledger) -> Non
     remembered(ledger, "Bob has a dog.", id="mem-3", scope="bob")
     ledger.edit("mem-3", cause="test", state=MemoryState.FADED)
 
-    def found(**query: str) -> set[str]:
+    def found(**query: Any) -> set[str]:
         return {memory.id for memory in ledger.memories(**query)[0]}
 
     assert found(text="DOG has") == {"mem-1", "mem-3"}

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from ltmld.core.exchange import Recorded
 from ltmld.errors import LedgerBusyError, LedgerError, RefusedError
 from ltmld.ledger import Ledger
 from ltmld.ledger.writer import GROUP_MAX, Writer
@@ -165,9 +166,9 @@ def test_on_a_full_disk_what_still_fits_is_written(ledger: Ledger) -> None:
     assert ledger.counts()["exchanges"] == 4
 
 
-def outcome(future: Future[object]) -> str:
+def outcome(future: Future[Recorded]) -> str:
     error = future.exception(10)
-    return type(future.result() if error is None else error).__name__
+    return type(error or future.result()).__name__
 
 
 def test_a_read_only_file_is_said(ledger: Ledger) -> None:
@@ -213,6 +214,15 @@ def test_readers_see_what_is_committed_and_nothing_else(ledger: Ledger) -> None:
     with ledger._readers.snapshot() as connection:
         seen.append(connection.execute("SELECT count(*) FROM tombstones").fetchone()[0])
     assert seen == [0, 1]
+
+
+def test_everything_read_in_one_snapshot_is_of_the_same_moment(ledger: Ledger) -> None:
+    with ledger._readers.snapshot() as connection:
+        before = connection.execute("SELECT count(*) FROM messages").fetchone()[0]
+        ledger.record_turn(a_turn("hello", reply="hi"))
+        after = connection.execute("SELECT count(*) FROM messages").fetchone()[0]
+    assert (before, after) == (0, 0)
+    assert ledger.counts()["messages"] == 2
 
 
 def test_a_reader_cannot_write(ledger: Ledger) -> None:
