@@ -12,29 +12,29 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ltmld.errors import WireError
 
+_BLANKS = " \t\n\r"
 _SPACE = re.compile(r"[ \t\n\r]*")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 # The two letters outside ASCII that Go's folding takes for ASCII ones: long s and the Kelvin sign.
 _FOLDS = {0x17F: "s", 0x212A: "k"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Node:
+class Node(NamedTuple):
     """One JSON value and where it stands: ``text[start:end]``.
 
     ``members`` and ``items`` are filled as deep as the scan was asked to go; keys are folded.
     """
 
+    # A tuple and no dataclass: a long conversation has thousands, and is read before its first token may come.
     start: int
     end: int
-    value: Any = field(repr=False)
-    members: tuple[tuple[str, Node], ...] = field(default=(), repr=False)
-    items: tuple[Node, ...] = field(default=(), repr=False)
+    value: Any
+    members: tuple[tuple[str, Node], ...] = ()
+    items: tuple[Node, ...] = ()
 
     def last(self, name: str) -> Node | None:
         """Return the last member called *name*, be it null."""
@@ -142,7 +142,7 @@ def _object(text: str, start: int, *, depth: int, deeper: Mapping[str, int]) -> 
     for key, node in members:
         if node.value is not None or key not in value:
             value[key] = node.value
-    return Node(start=start, end=at + 1, value=value, members=tuple(members))
+    return Node(start, at + 1, value, tuple(members))
 
 
 def _array(text: str, start: int, *, depth: int) -> Node:
@@ -153,7 +153,7 @@ def _array(text: str, start: int, *, depth: int) -> Node:
             at = _expect(text, at, ",")
         items.append(scan(text, at, depth=depth - 1))
         at = _skip(text, items[-1].end)
-    return Node(start=start, end=at + 1, value=[item.value for item in items], items=tuple(items))
+    return Node(start, at + 1, [item.value for item in items], (), tuple(items))
 
 
 def _leaf(text: str, at: int) -> Node:
@@ -161,10 +161,12 @@ def _leaf(text: str, at: int) -> Node:
         value, end = _DECODER.raw_decode(text, at)
     except (ValueError, RecursionError) as error:
         raise WireError(f"the body is not JSON: {error}; it passes untouched") from error
-    return Node(start=at, end=end, value=value)
+    return Node(at, end, value)
 
 
 def _skip(text: str, at: int) -> int:
+    if text[at : at + 1] not in _BLANKS:
+        return at
     space = _SPACE.match(text, at)
     return space.end() if space else at
 
