@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-# How long `close` waits for the step in hand; a completion may take longer, and is then left to the process's end.
-CLOSE_S = 10.0
+# How long `close` waits for the step in hand: a stage ends in this time, a completion is left to the process's end.
+CLOSE_S = 2.0
 
 Watch = Callable[[StageProgress], None]
 

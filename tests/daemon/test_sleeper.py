@@ -2,74 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from ltmld.core.ports import SleepRequest, StageProgress
 from ltmld.errors import BadInputError, RefusedError, UpstreamError
 from tests.support.house import SmallHouse, line, small_house
+from tests.support.slow_ollama import PATIENCE_S, SlowOllama
 
-PATIENCE_S = 30.0
 TALK = [
     line("My name is Ann and I moved to Bergen in May 2023.", ref="D1:1"),
     line("I am allergic to walnuts, so please never suggest them.", at="2026-01-31T18:01:00Z", ref="D1:2"),
 ]
-
-
-class SlowOllama:
-    """Lists one model; a completion waits until it is let go, then learns nothing."""
-
-    def __init__(self) -> None:
-        self.asked, self.let_go = threading.Event(), threading.Event()
-        slow = self
-
-        class Answering(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                models = [{"model": "slow:latest", "name": "slow:latest"}] if self.path == "/api/tags" else []
-                self._send({"models": models})
-
-            def do_POST(self) -> None:
-                self.rfile.read(int(self.headers["Content-Length"]))
-                if self.path != "/api/chat":
-                    self._send({"capabilities": ["completion"], "details": {}, "model_info": {}})
-                    return
-                slow.asked.set()
-                slow.let_go.wait(PATIENCE_S)
-                self._send(
-                    {
-                        "model": "slow:latest",
-                        "message": {"role": "assistant", "content": '{"memories": []}'},
-                        "done": True,
-                    }
-                )
-
-            def _send(self, answer: dict[str, Any]) -> None:
-                body = json.dumps(answer).encode()
-                self.send_response(200)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_args: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        """Let everything go and stop."""
-        self.let_go.set()
-        self._server.shutdown()
-        self._server.server_close()
 
 
 @pytest.fixture
