@@ -20,8 +20,8 @@ from ltmld.errors import IndexBrokenError
 
 # Chroma's own limit is 5,461 ids a call; smaller calls keep a query from waiting behind a long write.
 _WRITE_MAX = 512
-# A collection this small cannot be told from a damaged one by the number of its answers.
-_PROBE = 5
+# Chroma keeps up to 1,000 vectors of a collection in its log; only what is beyond can vanish with its files.
+_LOG_MAX = 1000
 
 
 class Vectors:
@@ -119,13 +119,14 @@ class Vectors:
             return collection
 
     def _checked(self, collection: Any) -> None:
-        """Ask for a few neighbors: Chroma opens a collection whose vectors are gone, and answers with fewer."""
-        held = min(collection.count(), _PROBE)
-        if not held:
+        """Ask for many neighbors: Chroma opens a collection whose files are gone, and answers from its log alone."""
+        held = min(collection.count(), 2 * _LOG_MAX)
+        if held <= _LOG_MAX:
             return
         probe = [[1.0] + [0.0] * (self._dimension - 1)]
         answered = collection.query(query_embeddings=probe, n_results=held, include=[])["ids"][0]
-        if len(answered) < held:
+        # Half: an approximate index may miss a few of so many.
+        if 2 * len(answered) < held:
             raise IndexBrokenError(f"{self._folder} has lost vectors of the collection {collection.name}.")
 
 

@@ -70,7 +70,9 @@ class MiniLmEmbedder:
         if not texts:
             return vectors
         tokenizer, session = self._loaded()
-        encoded = [encoding.ids for encoding in tokenizer.encode_batch(list(texts))]
+        # Half a character, as JSON can spell it, is none to the tokenizer.
+        whole = [text.encode("utf-8", "replace").decode() for text in texts]
+        encoded = [encoding.ids for encoding in tokenizer.encode_batch(whole)]
         try:
             for places in _batches(encoded):
                 vectors[places] = session.run(None, _features([encoded[i] for i in places]))[0]

@@ -16,14 +16,18 @@ _WHEN = re.compile(
     re.IGNORECASE,
 )
 _RELATIVE = re.compile(r"\b(last|this) (month|year)\b|\b(yesterday)\b", re.IGNORECASE)
-_TIME = re.compile(
-    r"\b(?:yesterday|today|tonight|tomorrow|recently|soon|ago|\d{4}|"
-    r"(?:last|next|this|past|coming) (?:night|weekend|week|month|year|morning|evening|spring|summer|autumn|fall|"
-    r"winter|mon|tues|wednes|thurs|fri|satur|sun)\w*|(?:mon|tues|wednes|thurs|fri|satur|sun)day|"
-    + "|".join(name for name in _MONTHS[1:] if name not in ("may", "march"))
-    + r")\b",
-    re.IGNORECASE,
+_DAYS = frozenset(name.lower() for name in calendar.day_name)
+_TIME_WORDS = (
+    _DAYS
+    | frozenset(_MONTHS[1:]) - {"may", "march"}
+    | {"yesterday", "today", "tonight", "tomorrow", "recently", "soon", "ago"}
 )
+_TURNING = frozenset({"last", "next", "this", "past", "coming"})
+_SPANS = _DAYS | {
+    *("night", "weekend", "week", "month", "year", "morning", "evening"),
+    *("spring", "summer", "autumn", "fall", "winter"),
+}
+_PUNCTUATION = ".,;:!?()[]\"'"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,4 +70,13 @@ def _then(which: str, unit: str, *, now: datetime) -> datetime:
 
 def speaks_of_time(text: str) -> bool:
     """Tell whether a text says when something happens."""
-    return _TIME.search(text) is not None
+    # Word by word: one regular expression of all these takes ten times as long, and every candidate is looked at.
+    previous = ""
+    for spelled in text.lower().split():
+        word = spelled.strip(_PUNCTUATION)
+        if word in _TIME_WORDS or (previous in _TURNING and word in _SPANS):
+            return True
+        if len(word) == 4 and word.isdigit():
+            return True
+        previous = word
+    return False

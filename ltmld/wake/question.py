@@ -42,9 +42,10 @@ def read_question(text: str, *, names: AbstractSet[str], now: datetime) -> Quest
 
 
 def _without(text: str, named: AbstractSet[str]) -> str:
+    bare = text
     for name in sorted(named, key=len, reverse=True):
-        text = re.sub(_pattern(name) + r"(?:['’]s)?", " ", text)  # noqa: RUF001 - people type both
-    bare = " ".join(text.split()).strip(" ,")
+        bare = re.sub(_pattern(name) + r"(?:['’]s)?", " ", bare)  # noqa: RUF001 - people type both
+    bare = " ".join(bare.split()).strip(" ,")
     return bare if re.search(r"\w", bare) else text
 
 

@@ -41,6 +41,12 @@ TIMED = 0.05
 MODELS_WORDS = 0.5
 # A memory has no neighbors and no thread to lift it.
 MEMORY = 0.5
+# How sure it is that anything here matters, from the nearest cosine: 0 at 0.15, 1 at 0.5. Measured in one LoCoMo
+# scope (5, 50, 95 % of questions): its own 0.28, 0.52, 0.70; those about other people's lives 0.22, 0.35, 0.53;
+# greetings and general tasks 0.12, 0.24, 0.48.
+_CLOSE_NONE, _CLOSE_SURE = 0.15, 0.5
+# A question that names somebody of the scope is about the scope, however little else it says.
+_CLOSE_NAMED = 0.7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +97,15 @@ def ranked(candidates: Sequence[Candidate], question: Question) -> list[Ranked]:
         for i, candidate in enumerate(candidates)
     ]
     return sorted(made, key=lambda item: -item.score)
+
+
+def confidence(candidates: Iterable[Candidate], question: Question) -> float:
+    """Return from 0 to 1 how sure it is that anything found matters; 1 where there are no cosines to tell."""
+    cosines = [item.cosine for item in candidates if item.cosine is not None]
+    if not cosines:
+        return 1.0
+    close = (max(cosines) - _CLOSE_NONE) / (_CLOSE_SURE - _CLOSE_NONE)
+    return min(1.0, max(close, _CLOSE_NAMED if question.person else 0.0))
 
 
 def _scored(

@@ -27,7 +27,7 @@ from ltmld.ledger.ledger import Ledger
 from ltmld.wake.dates import speaks_of_time
 from ltmld.wake.packing import Line, packed
 from ltmld.wake.question import Question, read_question
-from ltmld.wake.ranking import Candidate, Ranked, ranked
+from ltmld.wake.ranking import Candidate, Ranked, confidence, ranked
 
 # The neighbors of so many best messages are fetched, where people talk; more change nothing (0.810, LoCoMo).
 _FETCHED_AROUND = 20
@@ -80,9 +80,15 @@ class HybridRecall:
         started = time.perf_counter()
         question = read_question(query, names=self._index.names(scope), now=at or self._clock())
         found = self._find(question, scope=scope, exclude=exclude)
-        order = ranked(_candidates(found, question), question)
+        candidates = _candidates(found, question)
+        order = ranked(candidates, question)
+        # A score says how much a hit matters, from 0 to 1: its share of the best, times how sure the best is.
+        best = max((item.score for item in order), default=1.0) or 1.0
+        share = confidence(candidates, question) / best
         # Lazily: lines are written only until the budget is spent.
-        lines = (_line(item, found) for item in order if item.score >= floor)
+        lines = (
+            _line(item, found, score=item.score * share) for item in order if item.score * share >= floor
+        )
         recollection = packed(lines, budget_tokens=budget_tokens, k=k)
         return replace(recollection, took_ms=1000.0 * (time.perf_counter() - started))
 
@@ -154,6 +160,7 @@ def _candidates(found: _Found, question: Question) -> list[Candidate]:
 def _of_message(
     unit_id: str, message: StoredMessage, *, looks: bool, lexical: float | None, cosine: float | None
 ) -> Candidate:
+    words = _words(unit_id, message)
     return Candidate(
         unit_id=unit_id,
         at=message.at,
@@ -164,8 +171,8 @@ def _of_message(
         thread_id=message.thread_id,
         person="" if message.speaker in ROLES else message.speaker,
         by_model=message.speaker == Role.ASSISTANT,
-        asks=message.text.rstrip().endswith("?"),
-        tells_time=looks and speaks_of_time(message.text),
+        asks=words.rstrip().endswith("?"),
+        tells_time=looks and speaks_of_time(words),
     )
 
 
@@ -183,19 +190,17 @@ def _of_memory(
     )
 
 
-def _line(item: Ranked, found: _Found) -> Line:
+def _line(item: Ranked, found: _Found, *, score: float) -> Line:
     unit_id = item.candidate.unit_id
     memory = found.memories.get(unit_id)
     if memory is not None:
-        return _memory_line(item, memory, found)
+        return _memory_line(item, memory, found, score=score)
     message = found.messages[owner(unit_id)]
-    number = passage_number(unit_id)
-    words = message.text if number is None else message_passages(message.text)[number]
     hit = Hit(
         id=unit_id,
-        kind=MESSAGE if number is None else PASSAGE,
-        text=f"[{message.at:%Y-%m-%d}] {message.speaker}: {' '.join(words.split())}",
-        score=item.score,
+        kind=MESSAGE if passage_number(unit_id) is None else PASSAGE,
+        text=f"[{message.at:%Y-%m-%d}] {message.speaker}: {' '.join(_words(unit_id, message).split())}",
+        score=round(score, 4),
         at=message.at,
         refs=(message.ref or message.id,),
         message_ids=(message.id,),
@@ -204,7 +209,7 @@ def _line(item: Ranked, found: _Found) -> Line:
     return Line(hit=hit, at=message.at, order=(message.thread_id, message.ordinal))
 
 
-def _memory_line(item: Ranked, memory: Memory, found: _Found) -> Line:
+def _memory_line(item: Ranked, memory: Memory, found: _Found, *, score: float) -> Line:
     at = _began(memory, found)
     date = memory.when if _ISO_DATE.fullmatch(memory.when) else f"{at:%Y-%m-%d}"
     doubt = _DISPUTED if memory.state is MemoryState.DISPUTED else ""
@@ -213,7 +218,7 @@ def _memory_line(item: Ranked, memory: Memory, found: _Found) -> Line:
         id=memory.id,
         kind=memory.kind.value,
         text=f"[{date}] {doubt}{' '.join(memory.text.split())}",
-        score=item.score,
+        score=round(score, 4),
         at=at,
         refs=tuple(found.messages[name].ref or name for name in behind if name in found.messages)
         or tuple(behind),
@@ -233,6 +238,11 @@ def _began(memory: Memory, found: _Found) -> datetime:
         if source.message_id in found.messages
     ]
     return min(said, default=memory.recorded_at)
+
+
+def _words(unit_id: str, message: StoredMessage) -> str:
+    number = passage_number(unit_id)
+    return message.text if number is None else message_passages(message.text)[number]
 
 
 def _spoken(message: StoredMessage) -> bool:
