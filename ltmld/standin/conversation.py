@@ -8,7 +8,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ltmld.core.tokens import estimate
@@ -63,16 +63,7 @@ class Conversation:
         """Return the conversation with a Modelfile's SYSTEM, where Ollama would use it."""
         if not system or self.empty or self.turns[0].role == "system":
             return self
-        turns = (Turn(role="system", text=system), *self.turns)
-        return Conversation(
-            model=self.model,
-            turns=turns,
-            stream=self.stream,
-            schema=self.schema,
-            usage=self.usage,
-            tokens_max=self.tokens_max,
-            debug_render=self.debug_render,
-        )
+        return replace(self, turns=(Turn(role="system", text=system), *self.turns))
 
 
 def of_chat(tree: Tree) -> Conversation:
@@ -88,7 +79,7 @@ def of_chat(tree: Tree) -> Conversation:
         schema=_schema(tree.get("format")),
         tokens_max=fields.count(fields.members(tree, "options"), "num_predict"),
         debug_render=fields.flag(tree, "_debug_render_only"),
-        unload=tree.get("keep_alive") == 0,
+        unload=_at_once(tree.get("keep_alive")),
     )
 
 
@@ -107,7 +98,7 @@ def of_generate(tree: Tree) -> Conversation:
         schema=_schema(tree.get("format")),
         tokens_max=fields.count(fields.members(tree, "options"), "num_predict"),
         debug_render=fields.flag(tree, "_debug_render_only"),
-        unload=tree.get("keep_alive") == 0,
+        unload=_at_once(tree.get("keep_alive")),
     )
 
 
@@ -135,6 +126,13 @@ def _turns(items: Sequence[Any]) -> tuple[Turn, ...]:
 def _words(item: Any) -> str:
     parts = fields.listed(item, "content")
     return "\n\n".join(fields.said(part, "text") for part in parts) if parts else fields.said(item, "content")
+
+
+def _at_once(keep_alive: Any) -> bool:
+    """Tell whether the model is to be unloaded: 0, or a duration of nothing such as ``0s``."""
+    if isinstance(keep_alive, str):
+        return keep_alive.rstrip("hmsuµn") == "0"
+    return keep_alive == 0 and keep_alive is not False
 
 
 def _schema(wanted: Any) -> Mapping[str, Any] | None:

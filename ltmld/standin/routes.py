@@ -36,6 +36,7 @@ class Routes:
         self._table: dict[str, dict[str, Route]] = {
             "/": {"HEAD": self._root, "GET": self._root},
             "/api/version": {"HEAD": self._version, "GET": self._version},
+            "/api/status": {"GET": self._status},
             "/api/tags": {"HEAD": self._tags, "GET": self._tags},
             "/api/ps": {"GET": self._ps},
             "/api/show": {"POST": self._show},
@@ -100,9 +101,11 @@ class Routes:
         try:
             asked = of_openai(_tree(request.body))
         except WireError as error:
-            return _openai_error(400, str(error))
+            return _openai_unread(str(error))
         if asked.empty:
-            return _openai_error(400, "[] is too short - 'messages'")
+            return _openai_unread("[] is too short - 'messages'")
+        if not asked.model:
+            return _openai_error(400, "model is required")
         model = self._catalog.find(asked.model)
         if model is None:
             return _openai_error(404, f"model '{asked.model}' not found")
@@ -116,6 +119,9 @@ class Routes:
 
     def _version(self, _request: SeenRequest) -> Response:
         return _json({"version": shapes.VERSION})
+
+    def _status(self, _request: SeenRequest) -> Response:
+        return _json({"cloud": {"disabled": True, "source": "env"}})
 
     def _tags(self, _request: SeenRequest) -> Response:
         return _json(shapes.tags(self._catalog.models))
@@ -206,10 +212,13 @@ def _native_error(status: int, message: str) -> Response:
     return Response(status=status, media=shapes.NATIVE, body=shapes.native_error(message))
 
 
-def _openai_error(status: int, message: str) -> Response:
+def _openai_unread(message: str) -> Response:
     # What fails while the body is read keeps the native media type and has no line end.
-    if status == 400:
-        body = shapes.openai_error(message, kind="invalid_request_error")
-        return Response(status=status, media=shapes.NATIVE, body=body)
-    body = shapes.openai_error(message, kind="not_found_error") + b"\n"
+    body = shapes.openai_error(message, kind="invalid_request_error")
+    return Response(status=400, media=shapes.NATIVE, body=body)
+
+
+def _openai_error(status: int, message: str) -> Response:
+    kind = "not_found_error" if status == 404 else "invalid_request_error"
+    body = shapes.openai_error(message, kind=kind) + b"\n"
     return Response(status=status, media=shapes.OPENAI, body=body)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import ollama
 import pytest
 
 from ltmld.standin.server import StandIn, running_standin
@@ -37,7 +38,7 @@ REFUSED = (
     *("post-root-405", "head-ps-405", "options-no-origin", "pprof"),
 )
 SHOWN = (
-    *("get-root", "head-root", "get-version", "show-name-field", "keepalive-seq-2", "v1-model"),
+    *("get-root", "head-root", "get-version", "get-status", "show-name-field", "keepalive-seq-2", "v1-model"),
     *("embed-empty", "embed-noinput", "embeddings-empty", "v1-embeddings"),
 )
 BARE = ("tags", "head-tags", "ps-empty")
@@ -148,6 +149,11 @@ def test_loaded_models_are_listed_and_unloading_takes_them_away(server: StandIn)
     exchanged(server, "chat-stream")
     answer, real = exchanged(server, "ps-loaded")
     assert_alike(answer, real)
+    for zero in (0, "0s"):
+        with ollama.Client(host=server.url) as client:
+            assert client.generate(model="tiny", keep_alive="5m").done_reason == "load"
+            assert client.generate(model="tiny", keep_alive=zero).done_reason == "unload"
+            assert "tiny:latest" not in [model.model for model in client.ps().models]
 
 
 def test_a_native_stream_is_one_line_a_chunk(server: StandIn) -> None:
