@@ -60,10 +60,7 @@ class Answer:
             HeadRefusedError: the head is no HTTP/1.1 response, or too large.
             ChunksRefusedError: the body is not chunked as its head says.
         """
-        if not self.started:
-            self.started = True
-            if upload_ended and not self.closes and self.tap is None and self._whole(data):
-                return
+        self.started = True
         try:
             if self.head is None:
                 self._buffer += data
@@ -114,19 +111,6 @@ class Answer:
         )
 
     # --- head ---
-
-    def _whole(self, data: bytes) -> bool:
-        """Pass on an answer that came whole in one read, as small ones do; return whether it did."""
-        end = data.find(HEAD_END) + 4
-        if not 4 <= end <= self._head_bytes_max:
-            return False
-        response = read_response(data[:end])
-        if response.framing is not Framing.LENGTH or response.length != len(data) - end:
-            return False
-        self.head = response
-        self.body_ended = self.ended = True
-        self._write(data if response.untouched else response.passing + data[end:])
-        return True
 
     def _read_heads(self, *, upload_ended: bool) -> bytes:
         """Read up to the final head; return what follows it."""

@@ -17,6 +17,7 @@ import struct
 from typing import cast
 
 from ltmld.proxy.chunks import END, ChunkReader, ChunksRefusedError
+from ltmld.proxy.express import Express
 from ltmld.proxy.head import HEAD_END, Framing, HeadRefusedError, Request, has_bare_lf, read_request
 from ltmld.proxy.plane import Plane
 from ltmld.proxy.refusal import own_answer, refused
@@ -35,6 +36,7 @@ class Client(asyncio.Protocol):
         "_backlog",
         "_body_ended",
         "_closing",
+        "_express",
         "_head_bytes_max",
         "_lingering",
         "_plane",
@@ -52,6 +54,7 @@ class Client(asyncio.Protocol):
         self._plane = plane
         self._head_bytes_max = plane.settings.head_bytes_max
         self._relay: Relay | None = None
+        self._express = Express(plane, self)
         self._backlog = b""
         self._remaining = 0
         self._reader: ChunkReader | None = None
@@ -67,7 +70,7 @@ class Client(asyncio.Protocol):
     @property
     def idle(self) -> bool:
         """Whether no request is being answered."""
-        return self._relay is None
+        return self._relay is None and not self._express.busy
 
     # --- asyncio.Protocol ---
 
@@ -85,7 +88,10 @@ class Client(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take a part of a request, or of several."""
         relay = self._relay
-        if relay is not None:
+        if relay is None:
+            if not (self._backlog or self._lingering or self._express.busy) and self._express.begin(data):
+                return
+        else:
             if relay.tunneling:
                 relay.through(data)
                 return
@@ -94,14 +100,14 @@ class Client(asyncio.Protocol):
         if self._lingering or not data:
             return
         self._backlog += data
-        if self._relay is None:
+        if self.idle:
             self._next_requests()
         else:
             self.tune()
 
     def eof_received(self) -> bool:
         """The client has gone (rule 1)."""
-        if self._relay is not None:
+        if not self.idle:
             self._leave()
             self.transport.abort()
         return False
@@ -152,7 +158,19 @@ class Client(asyncio.Protocol):
         self._relay = None
         if self._closing or self.transport.is_closing():
             return
-        if not keep or self._plane.draining:
+        if keep:
+            self.express_ended()
+        else:
+            self._close_gently()
+
+    def express_became(self, relay: Relay) -> None:
+        """A relay goes on with what the short way has begun."""
+        self._relay = relay
+        self._body_ended = True
+
+    def express_ended(self) -> None:
+        """Go on with the next request."""
+        if self._plane.draining:
             self._close_gently()
             return
         self.idle_since = self._plane.now
@@ -178,7 +196,7 @@ class Client(asyncio.Protocol):
     # --- requests ---
 
     def _next_requests(self) -> None:
-        while self._relay is None and self._backlog and not self._closing:
+        while self.idle and self._backlog and not self._closing:
             try:
                 request = self._read_head()
             except HeadRefusedError as error:
@@ -272,6 +290,8 @@ class Client(asyncio.Protocol):
         self._closing = True
         if relay is not None:
             relay.client_gone()
+        else:
+            self._express.client_gone()
 
     def _refuse_body(self, relay: Relay, error: ChunksRefusedError) -> None:
         self._closing = True

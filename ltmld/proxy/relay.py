@@ -76,7 +76,7 @@ class Relay:
 
     def start(self, payloads: list[bytes], *, ended: bool, end: bytes) -> None:
         """Begin with as much of the body as came with the head."""
-        self._count_start()
+        self._plane.stats.begin(inference=self._request.inference, at=time.monotonic())
         if self._plane.attendant is not None:
             self._look = self._begin_look(self._plane.attendant)
         if self._look is None:
@@ -89,6 +89,11 @@ class Relay:
             if self._request.expects_continue and not payloads:
                 self._client.write(CONTINUE)
             self.body(payloads, ended=ended, end=end)
+
+    def adopt(self, upstream: Upstream, *, sent: bytes) -> None:
+        """Go on from where the short way ended: all of the request is *sent*, and counted."""
+        upstream.user = self
+        self._upload.adopt(upstream, sent=sent)
 
     def body(self, payloads: list[bytes], *, ended: bool, end: bytes) -> None:
         """Take the next payloads of the body; *end* are the bytes that end a chunked one."""
@@ -333,29 +338,13 @@ class Relay:
 
     def _end(self, *, error: str) -> None:
         self._over = True
-        self._count_end()
+        self._plane.stats.end(inference=self._request.inference, at=time.monotonic())
         upstream = self._upload.detach()
         if upstream is not None:
             upstream.drop()
         if self._answer.tap is not None:
             self._plane.spawn(self._conclude(error=error))
         self._client.relay_ended(keep=self._upload.ended and not self._answer.closes)
-
-    def _count_start(self) -> None:
-        stats = self._plane.stats
-        stats.requests += 1
-        stats.open += 1
-        stats.last_request_at = time.monotonic()
-        if self._request.inference:
-            stats.inference_open += 1
-            stats.last_inference_at = stats.last_request_at
-
-    def _count_end(self) -> None:
-        stats = self._plane.stats
-        stats.open -= 1
-        if self._request.inference:
-            stats.inference_open -= 1
-            stats.last_inference_at = time.monotonic()
 
     async def _conclude(self, *, error: str) -> None:
         if self._commit is not None:

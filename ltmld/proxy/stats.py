@@ -31,6 +31,22 @@ class Stats:
     last_inference_at: float = 0.0
     """The same for requests that make the model work; their end counts too."""
 
+    def begin(self, *, inference: bool, at: float) -> None:
+        """Count a request in."""
+        self.requests += 1
+        self.open += 1
+        self.last_request_at = at
+        if inference:
+            self.inference_open += 1
+            self.last_inference_at = at
+
+    def end(self, *, inference: bool, at: float) -> None:
+        """Count a request out."""
+        self.open -= 1
+        if inference:
+            self.inference_open -= 1
+            self.last_inference_at = at
+
     def as_dict(self) -> dict[str, float]:
         """Return all counters by name."""
         return asdict(self)

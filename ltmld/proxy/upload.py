@@ -47,6 +47,13 @@ class Upload:
             self._unsent, self._unsent_bytes = [], 0
             upstream.write(unsent[0] if len(unsent) == 1 else b"".join(unsent))
 
+    def adopt(self, upstream: Upstream, *, sent: bytes) -> None:
+        """Take over a connection that all of the request has been sent on."""
+        self.upstream = upstream
+        self.ended = True
+        self._sent = [sent]
+        self._size = len(sent)
+
     def detach(self) -> Upstream | None:
         """Let go of the connection, and return it."""
         upstream, self.upstream = self.upstream, None

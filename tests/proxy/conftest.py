@@ -44,7 +44,20 @@ async def proxy(upstream: RawUpstream, settings: ProxySettings) -> AsyncIterator
 
 
 @pytest.fixture
-async def client(proxy: Proxy) -> AsyncIterator[Wire]:
-    """Connect one client."""
+async def cold_client(proxy: Proxy) -> AsyncIterator[Wire]:
+    """Connect one client; no connection to Ollama is open yet."""
     async with await connect(proxy.port) as wire:
         yield wire
+
+
+@pytest.fixture(params=["cold", "warm"])
+async def client(request: pytest.FixtureRequest, cold_client: Wire, upstream: RawUpstream) -> Wire:
+    """Connect one client; warm: one small request before has left a kept-alive connection to Ollama."""
+    if request.param == "warm":
+        await cold_client.send(b"GET /warm HTTP/1.1\r\nHost: x\r\n\r\n")
+        wire = await upstream.accept()
+        await wire.message()
+        await wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        await cold_client.message()
+        upstream.again(wire)
+    return cold_client

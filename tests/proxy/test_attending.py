@@ -96,12 +96,14 @@ async def test_a_body_that_is_expected_is_asked_for_here(client: Wire, upstream:
     "framing", [b"Content-Length: 150000\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n249f0\r\n"]
 )
 async def test_a_body_over_the_limit_passes_unread(
-    client: Wire, upstream: RawUpstream, proxy: Proxy, attendant: ObedientAttendant, framing: bytes
+    cold_client: Wire, upstream: RawUpstream, proxy: Proxy, attendant: ObedientAttendant, framing: bytes
 ) -> None:
-    await client.send(CHAT + framing + b"x" * 150_000 + (b"\r\n0\r\n\r\n" if b"chunked" in framing else b""))
+    await cold_client.send(
+        CHAT + framing + b"x" * 150_000 + (b"\r\n0\r\n\r\n" if b"chunked" in framing else b"")
+    )
     request = await upstream.answer(b"HTTP/1.1 204 No Content\r\n\r\n")
     assert request.payload == b"x" * 150_000
-    assert (await client.message()).first == b"HTTP/1.1 204 No Content"
+    assert (await cold_client.message()).first == b"HTTP/1.1 204 No Content"
     assert (attendant.bodies, proxy.stats.unread, proxy.stats.looked_into) == ([], 1, 0)
 
 
@@ -247,16 +249,16 @@ async def test_a_client_that_goes_during_the_commit_does_not_hurry_it(
 
 
 async def test_a_client_that_goes_while_attended_never_reaches_ollama(
-    client: Wire,
+    cold_client: Wire,
     upstream: RawUpstream,
     proxy: Proxy,
     attendant: ObedientAttendant,
     recording: HoldingRecording,
 ) -> None:
     attendant.may_attend.clear()
-    await client.send(PLAIN)
+    await cold_client.send(PLAIN)
     await asyncio.wait_for(attendant.attending.wait(), PATIENCE_S)
-    client.close()
+    cold_client.close()
     await until(lambda: proxy.stats.open == 0)
     attendant.may_attend.set()
     assert await closed(recording) == [""]
@@ -336,16 +338,16 @@ async def test_stopping_waits_for_the_record(
 
 
 async def test_the_counters_tell_sleep_when_nobody_talks(
-    client: Wire, upstream: RawUpstream, proxy: Proxy
+    cold_client: Wire, upstream: RawUpstream, proxy: Proxy
 ) -> None:
-    wire = await asked(client, upstream)
+    wire = await asked(cold_client, upstream)
     assert (proxy.stats.inference_open, proxy.stats.open) == (1, 1)
     began = proxy.stats.last_inference_at
     await wire.send(b"HTTP/1.1 204 No Content\r\n\r\n")
-    await client.message()
+    await cold_client.message()
     assert (proxy.stats.inference_open, proxy.stats.open, proxy.stats.requests) == (0, 0, 1)
     assert proxy.stats.last_inference_at > began
-    await client.send(b"GET /api/tags HTTP/1.1\r\nHost: x\r\n\r\n")
+    await cold_client.send(b"GET /api/tags HTTP/1.1\r\nHost: x\r\n\r\n")
     await wire.message()
     assert (proxy.stats.inference_open, proxy.stats.open) == (0, 1)
     assert proxy.stats.as_dict()["requests"] == 2

@@ -239,13 +239,13 @@ async def test_a_request_is_not_sent_again_once_an_answer_began(client: Wire, up
 
 
 async def test_a_new_connection_that_dies_silently_is_a_502_and_no_retry(
-    client: Wire, upstream: RawUpstream
+    cold_client: Wire, upstream: RawUpstream
 ) -> None:
-    await client.send(GET)
+    await cold_client.send(GET)
     wire = await upstream.accept()
     await wire.message()
     wire.close()
-    answer = await client.message()
+    answer = await cold_client.message()
     assert b"without an answer" in answer.body
     assert upstream.waiting == 0
 
@@ -265,31 +265,31 @@ async def test_what_cannot_be_repeated_never_meets_a_kept_connection(
 
 
 async def test_an_early_answer_arrives_although_the_upload_never_ends(
-    client: Wire, upstream: RawUpstream
+    cold_client: Wire, upstream: RawUpstream
 ) -> None:
-    await client.send(
+    await cold_client.send(
         b"POST /api/blobs/x HTTP/1.1\r\nHost: x\r\nContent-Length: 50000000\r\n\r\n" + b"x" * 1000
     )
     wire = await upstream.accept()
     await wire.until(b"\r\n\r\n")
     await wire.send(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
     wire.reset()
-    sending = asyncio.create_task(client.send(b"x" * 20_000_000))
-    answer = await client.message()
+    sending = asyncio.create_task(cold_client.send(b"x" * 20_000_000))
+    answer = await cold_client.message()
     assert (answer.first, answer.get(b"connection")) == (b"HTTP/1.1 200 OK", b"close")
     await sending
-    assert await client.rest() == b""
+    assert await cold_client.rest() == b""
 
 
-async def test_an_answer_that_lies_behind_a_reset_is_found(client: Wire, upstream: RawUpstream) -> None:
-    await client.send(b"POST /api/blobs/x HTTP/1.1\r\nHost: x\r\nContent-Length: 50000000\r\n\r\n")
+async def test_an_answer_that_lies_behind_a_reset_is_found(cold_client: Wire, upstream: RawUpstream) -> None:
+    await cold_client.send(b"POST /api/blobs/x HTTP/1.1\r\nHost: x\r\nContent-Length: 50000000\r\n\r\n")
     wire = await upstream.accept()
     await wire.until(b"\r\n\r\n")
-    sending = asyncio.create_task(client.send(b"x" * 30_000_000))
+    sending = asyncio.create_task(cold_client.send(b"x" * 30_000_000))
     await wire.exactly(100_000)
     await wire.send(b"HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 2\r\n\r\nno")
     wire.writer.transport.abort()  # unread bytes remain: the kernel resets
-    assert (await client.message()).first == b"HTTP/1.1 413 Too Large"
+    assert (await cold_client.message()).first == b"HTTP/1.1 413 Too Large"
     await sending
 
 
@@ -371,19 +371,19 @@ async def test_a_client_that_does_not_read_stops_ollama_from_sending(
 
 
 async def test_an_ollama_that_does_not_read_stops_the_client_from_sending(
-    client: Wire, upstream: RawUpstream
+    cold_client: Wire, upstream: RawUpstream
 ) -> None:
     whole = 50_000_000
-    client.writer.write(b"POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % whole)
+    cold_client.writer.write(b"POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % whole)
     wire = await upstream.accept()
     wire.writer.transport.pause_reading()  # type: ignore[attr-defined]
-    client.writer.write(b"x" * whole)
-    await _steady(client.writer.transport)
-    assert client.writer.transport.get_write_buffer_size() > 30_000_000
+    cold_client.writer.write(b"x" * whole)
+    await _steady(cold_client.writer.transport)
+    assert cold_client.writer.transport.get_write_buffer_size() > 30_000_000
     wire.writer.transport.resume_reading()  # type: ignore[attr-defined]
     assert len((await wire.message()).body) == whole
     await wire.send(OK)
-    assert (await client.message()).body == b"ok"
+    assert (await cold_client.message()).body == b"ok"
 
 
 async def _steady(transport: asyncio.WriteTransport) -> None:

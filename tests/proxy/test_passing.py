@@ -44,10 +44,10 @@ async def test_a_missing_reason_phrase_stays_missing(client: Wire, upstream: Raw
     ],
 )
 async def test_a_request_body_goes_on_in_its_framing(
-    client: Wire, upstream: RawUpstream, framing: bytes
+    cold_client: Wire, upstream: RawUpstream, framing: bytes
 ) -> None:
     request = b"PUT /x HTTP/1.1\r\nHost: x\r\n" + framing
-    await client.send(request)
+    await cold_client.send(request)
     wire = await upstream.accept()
     assert await wire.exactly(len(request)) == request
 
@@ -94,13 +94,13 @@ async def test_a_large_chunk_does_not_wait_for_its_end(client: Wire, upstream: R
     assert sum(map(len, chunks(body))) == 0x100000
 
 
-async def test_trailers_arrive_both_ways(client: Wire, upstream: RawUpstream) -> None:
+async def test_trailers_arrive_both_ways(cold_client: Wire, upstream: RawUpstream) -> None:
     body = b"2\r\nhi\r\n0\r\nX-Sum: 1\r\nx-More: 2\r\n\r\n"
-    await client.send(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + body)
+    await cold_client.send(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + body)
     request = await upstream.answer(
         b"HTTP/1.1 200 OK\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n" + body
     )
-    answer = await client.message()
+    answer = await cold_client.message()
     assert request.body == body
     assert answer.body == body
     assert answer.get(b"trailer") == b"X-Sum"

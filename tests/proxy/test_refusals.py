@@ -45,34 +45,34 @@ AMBIGUOUS = {
 
 @pytest.mark.parametrize("request_bytes", AMBIGUOUS.values(), ids=AMBIGUOUS.keys())
 async def test_an_ambiguous_request_is_refused_and_the_connection_closed(
-    client: Wire, upstream: RawUpstream, proxy: Proxy, request_bytes: bytes
+    cold_client: Wire, upstream: RawUpstream, proxy: Proxy, request_bytes: bytes
 ) -> None:
-    await client.send(request_bytes + b"GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n")
-    answer = await client.message()
+    await cold_client.send(request_bytes + b"GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n")
+    answer = await cold_client.message()
     assert answer.first == b"HTTP/1.1 400 Bad Request"
     assert json.loads(answer.body)["error"].startswith("ltmld: ")
-    assert await client.rest() == b""
+    assert await cold_client.rest() == b""
     assert (upstream.wires, proxy.stats.refused) == ([], 1)
 
 
 async def test_a_body_that_turns_out_malformed_takes_its_connection_to_ollama_along(
-    client: Wire, upstream: RawUpstream, proxy: Proxy
+    cold_client: Wire, upstream: RawUpstream, proxy: Proxy
 ) -> None:
-    await client.send(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n")
+    await cold_client.send(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n")
     wire = await upstream.accept()
     await wire.until(b"hi\r\n")
-    await client.send(b"nonsense\r\n")
-    assert (await client.message()).first == b"HTTP/1.1 400 Bad Request"
+    await cold_client.send(b"nonsense\r\n")
+    assert (await cold_client.message()).first == b"HTTP/1.1 400 Bad Request"
     await wire.gone()
     assert proxy.stats.open == 0
 
 
 @pytest.mark.parametrize("end", [b"", b"\r\n\r\n"])
 async def test_a_head_over_the_limit_is_refused_even_unfinished(
-    client: Wire, upstream: RawUpstream, end: bytes
+    cold_client: Wire, upstream: RawUpstream, end: bytes
 ) -> None:
-    await client.send(b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 5000 + end)
-    answer = await client.message()
+    await cold_client.send(b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 5000 + end)
+    answer = await cold_client.message()
     assert answer.first == b"HTTP/1.1 431 Request Header Fields Too Large"
     assert b"LTMLD_PROXY__HEAD_BYTES_MAX" in answer.body
     assert upstream.wires == []

@@ -159,6 +159,10 @@ class RawUpstream:
         """Return the next connection."""
         return await asyncio.wait_for(self._arrived.get(), PATIENCE_S)
 
+    def again(self, wire: Wire) -> None:
+        """Let *wire* be accepted once more: it is kept alive, and the next request will come on it."""
+        self._arrived.put_nowait(wire)
+
     async def answer(self, response: bytes) -> RawMessage:
         """Take the next connection, read its request, send *response*, and return the request."""
         wire = await self.accept()
