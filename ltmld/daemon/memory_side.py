@@ -90,6 +90,8 @@ class MemorySide:
 
     async def _nightly(self) -> None:
         if self.house is not None:
+            # What a crash left unfinished comes first.
+            await asyncio.to_thread(self.house.sleeper.resume)
             await Nightly(self.house.sleeper, at=self.settings.sleep.nightly_at).run()
 
     def close(self) -> None:

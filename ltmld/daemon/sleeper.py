@@ -88,7 +88,7 @@ class Sleeper:
             UpstreamError: a model was asked for and Ollama is away.
         """
         with self._starting:
-            resumed = self.resume() if self._live is None else ""
+            resumed = self._resumed()
             if resumed:
                 return resumed
             model = self._model(request)
@@ -102,27 +102,15 @@ class Sleeper:
         Raises:
             LtmldError: as ``start``; or what ended the cycle.
         """
-        if self._live is None and self.resume():
+        if self.resume():
             self.wait()
         model = self._model(request)
         return self._run(self._begin(request, model), request, model, watch)
 
     def resume(self) -> str:
-        """Take up the cycle that an earlier run left unfinished; return its id, or nothing."""
-        left = self._ledger.unfinished_cycle()
-        if left is None:
-            return ""
-        request = SleepRequest(
-            depth=left["depth"],
-            model=left["model"],
-            scope=left["scope"],
-            dry_run=bool(left["dry_run"]),
-            trigger=left["trigger"],
-        )
-        log.info("sleep.resumed", cycle=left["id"])
-        self._live = Live(left["id"])
-        self._spawn(left["id"], request, self._available(left["model"]))
-        return str(left["id"])
+        """Take up the cycle that an earlier process left unfinished; return its id, or nothing."""
+        with self._starting:
+            return self._resumed()
 
     def live(self) -> Live | None:
         """Return what the running cycle shows, or ``None``."""
@@ -148,6 +136,22 @@ class Sleeper:
             log.warning(
                 "sleep.left", reason="a completion is still running; the next start resumes the cycle"
             )
+
+    def _resumed(self) -> str:
+        left = self._ledger.unfinished_cycle() if self._live is None else None
+        if left is None:
+            return ""
+        request = SleepRequest(
+            depth=left["depth"],
+            model=left["model"],
+            scope=left["scope"],
+            dry_run=bool(left["dry_run"]),
+            trigger=left["trigger"],
+        )
+        log.info("sleep.resumed", cycle=left["id"])
+        self._live = Live(left["id"])
+        self._spawn(left["id"], request, self._available(left["model"]))
+        return str(left["id"])
 
     def _begin(self, request: SleepRequest, model: str) -> str:
         cycle_id = self._ledger.begin_cycle(

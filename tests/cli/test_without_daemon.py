@@ -7,13 +7,15 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from ltmld.daemon.lock import FolderLock
-from tests.support.house import NO_OLLAMA, line
+from tests.support.daemon import Daemon
+from tests.support.house import NO_OLLAMA, line, small_house
 from tests.support.slow_ollama import PATIENCE_S, SlowOllama
 
 
@@ -93,7 +95,8 @@ def test_a_folder_that_cannot_be_written_is_named_with_the_remedy(tmp_path: Path
 
 
 def test_an_interrupted_night_goes_on_with_the_next(folder: Path, ollama: SlowOllama) -> None:
-    run(folder, "import", "-", stdin=line("I moved to Bergen in May 2023."))
+    with small_house(folder) as house:
+        house.control.import_lines(iter([line("I moved to Bergen in May 2023.")]))
     night = command(folder, "sleep-now", "--model", "slow", upstream=ollama.url)
     assert ollama.asked.wait(PATIENCE_S)
     night.send_signal(signal.SIGINT)
@@ -103,7 +106,17 @@ def test_an_interrupted_night_goes_on_with_the_next(folder: Path, ollama: SlowOl
     assert "Traceback" not in err
     ollama.let_go.set()
 
-    (left,) = json.loads(run(folder, "sleeps", "--json")[1])["sleeps"]
-    assert left["state"] == "queued"
     taken_up = json.loads(run(folder, "sleep-now", "--depth", "nap", "--json")[1])
-    assert (taken_up["id"], taken_up["state"], taken_up["depth"]) == (left["id"], "completed", "light")
+    assert (taken_up["state"], taken_up["depth"]) == ("completed", "light")
+    with small_house(folder) as house:
+        assert [night["id"] for night in house.control.sleeps()["sleeps"]] == [taken_up["id"]]
+
+
+def test_a_daemon_takes_up_the_night_that_a_crash_interrupted(folder: Path) -> None:
+    with small_house(folder) as house:
+        house.control.import_lines(iter([line("I moved to Bergen in May 2023.")]))
+        left = house.ledger.begin_cycle(scope="", depth="light", trigger="nightly", model="", dry_run=False)
+    with Daemon(folder, upstream=NO_OLLAMA) as daemon:
+        while (cycle := daemon.call("GET", f"/api/sleeps/{left}")[1])["state"] in ("queued", "running"):
+            threading.Event().wait(0.05)
+    assert (cycle["state"], cycle["report"]["messages"]["gathered"]) == ("completed", 1)
