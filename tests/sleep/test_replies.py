@@ -35,6 +35,7 @@ def test_the_schema_asks_for_exactly_the_fields_of_the_facts_files() -> None:
         GOOD,
         f"Sure! Here are the memories:\n```json\n{GOOD}\n```\nLet me know if you need more.",
         f"<think>The user said {{something}} about home.</think>{GOOD}",
+        f'<reasoning>Maybe {{"memories": [{{"text": "A draft."}}]}}?</reasoning>{GOOD}',
         f"so the user lives there</think>\n{GOOD}",
         f"[thinking] hm {GOOD}",
         json.dumps([ITEM]),
