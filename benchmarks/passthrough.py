@@ -1,7 +1,7 @@
 """Measure what passing through ltmld costs: requests a second, and the first chunk of a stream.
 
 Three ways to the same upstream, in interleaved rounds of one run: direct, through nginx, through ltmld (the
-real ``Proxy`` in a process of its own on uvloop, without memory). Medians are printed, and ratios.
+real ``Proxy`` in a process of its own on uvloop, without memory). Printed are medians; ratios are taken round by round.
 
 - Requests a second: ``wrk``, 64 kept-alive connections, a small JSON answer given by a second nginx. Without
   ``wrk`` or nginx their parts are played in Python, which is slower than what is measured: it is said so.
@@ -29,6 +29,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from operator import truediv
 from pathlib import Path
 from typing import cast
 
@@ -83,7 +84,9 @@ class StreamServer(asyncio.Protocol):
         line = b'{"message":{"content":"word"},"done":false}\n'
         chunk = b"%x\r\n%b\r\n" % (len(line), line)
         self.transport.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk)
-        asyncio.get_running_loop().call_later(0.001, self.transport.write, chunk * (TOKENS - 1) + b"0\r\n\r\n")
+        asyncio.get_running_loop().call_later(
+            0.001, self.transport.write, chunk * (TOKENS - 1) + b"0\r\n\r\n"
+        )
 
 
 async def _play_upstream(port: int) -> None:
@@ -226,72 +229,88 @@ def _one_stream(way: socket.socket) -> float:
     return took
 
 
+@contextlib.contextmanager
+def serving(nginx: str | None, *, mine: set[int], others: set[int]) -> Iterator[dict[str, tuple[int, int]]]:
+    """Run everything; give for each way its port for requests and its port for streams."""
+    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
+        folder = Path(name)
+        small, stream = free_port(), free_port()
+        static = STATIC.format(port=small, body=VERSION.decode())
+        command = _nginx(nginx, folder / "upstream", static) if nginx else _part("upstream", small)
+        stack.enter_context(running(command, port=small, cores=others))
+        stack.enter_context(running(_part("upstream", stream), port=stream, cores=others))
+        ways = {"direct": (small, stream)}
+        if nginx:
+            ways["nginx"] = ports = (free_port(), free_port())
+            servers = "".join(
+                PASSING.format(port=port, upstream=up)
+                for port, up in zip(ports, (small, stream), strict=True)
+            )
+            stack.enter_context(running(_nginx(nginx, folder / "proxy", servers), port=ports[0], cores=mine))
+        ways["ltmld"] = ports = (free_port(), free_port())
+        for port, up in zip(ports, (small, stream), strict=True):
+            stack.enter_context(running(_part("ltmld", port, up), port=port, cores=mine))
+        yield ways
+
+
 def measure(arguments: argparse.Namespace) -> dict[str, dict[str, float]]:
     """Run everything; return the figures of each way."""
     nginx = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
-    wrk = shutil.which("wrk")
-    for name, found in (("nginx", nginx), ("wrk", wrk)):
+    for name, found in (("nginx", nginx), ("wrk", shutil.which("wrk"))):
         if not found:
-            print(f"{name} is not installed: its part is left out or played in Python.", file=sys.stderr)
+            print(f"{name} is not installed: its part is left out, or played in Python.", file=sys.stderr)
     available = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
     mine, others = {available[0]}, set(available[1:]) or {available[0]}
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, others)
-    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
-        folder = Path(name)
-        ports = {way: free_port() for way in ("static", "stream", "nginx", "nginx-stream", "ltmld", "ltmld-stream")}
-        if nginx:
-            static = STATIC.format(port=ports["static"], body=VERSION.decode())
-            stack.enter_context(running(_nginx(nginx, folder / "s", static), port=ports["static"], cores=others))
-        else:
-            stack.enter_context(running(_part("upstream", ports["static"]), port=ports["static"], cores=others))
-        stack.enter_context(running(_part("upstream", ports["stream"]), port=ports["stream"], cores=others))
-        if nginx:
-            passing = PASSING.format(port=ports["nginx"], upstream=ports["static"]) + PASSING.format(
-                port=ports["nginx-stream"], upstream=ports["stream"]
-            )
-            stack.enter_context(running(_nginx(nginx, folder / "p", passing), port=ports["nginx"], cores=mine))
-        for way, upstream in (("ltmld", "static"), ("ltmld-stream", "stream")):
-            command = _part("ltmld", ports[way], ports[upstream])
-            stack.enter_context(running(command, port=ports[way], cores=mine))
-        ways = ["direct", "nginx", "ltmld"] if nginx else ["direct", "ltmld"]
-        of = {"direct": "static", "nginx": "nginx", "ltmld": "ltmld"}
+    with serving(nginx, mine=mine, others=others) as ways:
         rates: dict[str, list[float]] = {way: [] for way in ways}
         for _ in range(arguments.rounds):
-            for way in ways:
-                rates[way].append(requests_a_second(ports[of[way]], seconds=arguments.seconds, cores=others))
-        streams = {way: ports["stream" if way == "direct" else f"{way}-stream"] for way in ways}
-        times = first_chunks(streams, count=arguments.streams)
-    return {
-        way: {
-            "requests_per_s": round(statistics.median(rates[way])),
-            "first_chunk_p50_ms": round(statistics.median(times[way]), 3),
-            "first_chunk_p99_ms": round(statistics.quantiles(times[way], n=100)[98], 3),
-        }
-        for way in ways
+            for way, (port, _) in ways.items():
+                rates[way].append(requests_a_second(port, seconds=arguments.seconds, cores=others))
+        times = first_chunks({way: port for way, (_, port) in ways.items()}, count=arguments.streams)
+    return {way: _figures(rates[way], rates["direct"], rates.get("nginx"), times[way]) for way in ways}
+
+
+def _figures(
+    rates: list[float], direct: list[float], nginx: list[float] | None, times: list[float]
+) -> dict[str, float]:
+    """Return one row; ratios are medians over rounds, each against the same round's other rate."""
+    row = {
+        "requests_per_s": round(statistics.median(rates)),
+        "of_direct": round(statistics.median(map(truediv, rates, direct)), 3),
+        "first_chunk_p50_ms": round(statistics.median(times), 3),
+        "first_chunk_p99_ms": round(statistics.quantiles(times, n=100)[98], 3),
     }
+    if nginx:
+        row["of_nginx"] = round(statistics.median(map(truediv, rates, nginx)), 3)
+    return row
 
 
 def report(figures: dict[str, dict[str, float]]) -> None:
     """Print the table, and what it says about the targets."""
     print(f"{'':8} {'requests/s':>12} {'of direct':>10} {'of nginx':>10} {'first chunk p50':>16} {'p99':>10}")
     for way, row in figures.items():
-        rate = row["requests_per_s"]
-        of_nginx = f"{rate / figures['nginx']['requests_per_s']:10.2f}" if "nginx" in figures else f"{'-':>10}"
+        of_nginx = f"{row['of_nginx']:10.2f}" if "of_nginx" in row else f"{'-':>10}"
         print(
-            f"{way:8} {rate:12,.0f} {rate / figures['direct']['requests_per_s']:10.2f} {of_nginx} "
+            f"{way:8} {row['requests_per_s']:12,.0f} {row['of_direct']:10.2f} {of_nginx} "
             f"{row['first_chunk_p50_ms']:13.3f} ms {row['first_chunk_p99_ms']:7.3f} ms"
         )
-    added = figures["ltmld"]["first_chunk_p50_ms"] - figures["direct"]["first_chunk_p50_ms"]
+    ltmld = figures["ltmld"]
+    added = ltmld["first_chunk_p50_ms"] - figures["direct"]["first_chunk_p50_ms"]
     print(f"\nfirst chunk through ltmld: {added:+.3f} ms p50 (target: at most +{TARGET_FIRST_CHUNK_MS} ms)")
-    if "nginx" in figures:
-        ratio = figures["ltmld"]["requests_per_s"] / figures["nginx"]["requests_per_s"]
-        print(f"requests/s of nginx at {CONNECTIONS} connections: {ratio:.2f} (target: at least {TARGET_OF_NGINX})")
+    if "of_nginx" in ltmld:
+        print(
+            f"requests/s of nginx at {CONNECTIONS} connections: {ltmld['of_nginx']:.2f} "
+            f"(target: at least {TARGET_OF_NGINX})"
+        )
 
 
 def main() -> None:
     """Measure and print, or play one part."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3.0, help="length of one round of requests")
     parser.add_argument("--streams", type=int, default=400, help="streams a way")

@@ -36,10 +36,13 @@ class Traveler(Origin, Protocol):
 class Express:
     """The short way of one client."""
 
-    __slots__ = ("_client", "_plane", "_request", "_sent", "_upstream")
+    __slots__ = ("_client", "_head_bytes_max", "_plane", "_pool", "_request", "_sent", "_stats", "_upstream")
 
     def __init__(self, plane: Plane, client: Traveler) -> None:
         self._plane = plane
+        self._pool = plane.pool
+        self._stats = plane.stats
+        self._head_bytes_max = plane.settings.head_bytes_max
         self._client = client
         self._upstream: Upstream | None = None
         self._request: Request
@@ -53,7 +56,7 @@ class Express:
     def begin(self, data: bytes) -> bool:
         """Send the one request that *data* is, if it is simple enough; return whether it was."""
         end = data.find(HEAD_END) + 4
-        if not 4 <= end <= self._plane.settings.head_bytes_max or len(data) - end > REPEAT_BYTES_MAX:
+        if not 4 <= end <= self._head_bytes_max or len(data) - end > REPEAT_BYTES_MAX:
             return False
         try:
             request = read_request(data[:end], self._client.peer)
@@ -69,13 +72,13 @@ class Express:
         attendant = self._plane.attendant
         if attendant is not None and attendant.looks_into(request.head):
             return False
-        upstream = self._plane.pool.take()
+        upstream = self._pool.take()
         if upstream is None:
             return False
         self._request = request
         self._sent = data if request.untouched else request.passing + data[end:]
         self._upstream = upstream
-        self._plane.stats.begin(inference=request.inference, at=time.monotonic())
+        self._stats.begin(inference=request.inference, at=time.monotonic())
         upstream.user = self
         upstream.uses += 1
         upstream.write(self._sent)
@@ -86,8 +89,8 @@ class Express:
         upstream, self._upstream = self._upstream, None
         if upstream is not None:
             upstream.drop()
-            self._plane.stats.hang_ups += 1
-            self._plane.stats.end(inference=self._request.inference, at=time.monotonic())
+            self._stats.hang_ups += 1
+            self._stats.end(inference=self._request.inference, at=time.monotonic())
 
     # --- for the connection to Ollama ---
 
@@ -101,13 +104,13 @@ class Express:
             return
         upstream = self._upstream
         whole = response.framing is Framing.LENGTH and response.length == len(data) - end
-        if not whole or response.close or upstream is None or end > self._plane.settings.head_bytes_max:
+        if not whole or response.close or upstream is None or end > self._head_bytes_max:
             self._become_relay().from_upstream(data)
             return
         self._upstream = None
         self._client.write(data if response.untouched else response.passing + data[end:])
-        self._plane.pool.give(upstream, now=self._plane.now)
-        self._plane.stats.end(inference=self._request.inference, at=time.monotonic())
+        self._pool.give(upstream, now=self._plane.now)
+        self._stats.end(inference=self._request.inference, at=time.monotonic())
         self._client.express_ended()
 
     def upstream_lost(self, error: Exception | None) -> None:
