@@ -72,6 +72,7 @@ def test_a_second_cycle_is_refused_while_one_runs_and_its_progress_shows(
             house.control.start_sleep(SleepRequest())
         running = house.control.sleep(started["id"])
         assert (running["state"], running["model"]) == ("running", "slow:latest")
+        assert running["report"] is None
         assert running["progress"]["stage"] == "extract"
         assert [step["stage"] for step in running["stages"]] == ["gather", "gate", "extract"]
         assert house.control.status()["sleep"]["running"]["id"] == started["id"]
