@@ -22,6 +22,9 @@ FILE_NAME = "ledger.sqlite3"
 # A checkpoint or a backup may hold the lock for a moment; five seconds is far above what either takes.
 BUSY_TIMEOUT_MS = 5_000
 
+# Sixteen times what SQLite lets the log grow to between two checkpoints of small writes.
+LOG_BYTES_MAX = 64 * 1024 * 1024
+
 _FILE_MODE, _FOLDER_MODE = 0o600, 0o700
 
 
@@ -65,6 +68,8 @@ def writing(path: Path) -> sqlite3.Connection:
         "PRAGMA foreign_keys = ON",
         # What is forgotten is overwritten with zeros, not merely unlinked.
         "PRAGMA secure_delete = ON",
+        # A large import makes the write-ahead log as large; afterwards the disk gets that back.
+        f"PRAGMA journal_size_limit = {LOG_BYTES_MAX:d}",
     )
 
 

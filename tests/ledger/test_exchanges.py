@@ -112,6 +112,15 @@ def test_a_partial_reply_that_comes_late_does_not_replace_the_complete_one(ledge
     assert texts(ledger) == ["hello", "hi there"]
 
 
+def test_the_openings_of_other_conversations_are_no_rivals(ledger: Ledger) -> None:
+    for number in (1, 2):
+        ledger.record_turn(a_turn(reply=f"Welcome, guest {number}!", thread_id=f"thr-{number}"))
+    assert [texts(ledger, f"thr-{number}") for number in (1, 2)] == [
+        ["Welcome, guest 1!"],
+        ["Welcome, guest 2!"],
+    ]
+
+
 def test_a_reply_that_the_client_edited_retracts_what_was_said_here(ledger: Ledger) -> None:
     ledger.record_turn(a_turn("hello", reply="hi there, friend"))
     ledger.record_turn(a_turn("hello", "hi there", "I have a dog", reply="lovely"))

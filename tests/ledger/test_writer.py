@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import sqlite_utils
 
 from ltmld.core.exchange import Recorded
 from ltmld.errors import LedgerBusyError, LedgerError, RefusedError
@@ -84,6 +85,21 @@ def test_a_job_that_fails_fails_alone(ledger: Ledger) -> None:
     assert after.result(10).new_message_ids
     with pytest.raises(RefusedError, match="no"):
         failed.result(10)
+    with ledger._readers.snapshot() as connection:
+        assert connection.execute("SELECT count(*) FROM tombstones").fetchone()[0] == 0
+
+
+def test_what_sqlite_utils_writes_in_a_job_is_undone_with_the_job(ledger: Ledger) -> None:
+    """Before version 4 it committed by itself, in the middle of whatever was under way."""
+
+    def insert_and_fail(connection: sqlite3.Connection) -> None:
+        row = {"scope": "s", "sha256": "x", "memory_id": "m", "at": "now"}
+        sqlite_utils.Database(connection).table("tombstones").insert(row)
+        sqlite_utils.Database(connection).table("tombstones").upsert(row, pk=("scope", "sha256"))
+        raise RefusedError("no")
+
+    with pytest.raises(RefusedError):
+        ledger._writer.run(insert_and_fail)
     with ledger._readers.snapshot() as connection:
         assert connection.execute("SELECT count(*) FROM tombstones").fetchone()[0] == 0
 
