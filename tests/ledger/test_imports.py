@@ -64,10 +64,12 @@ def test_the_same_ref_in_another_thread_or_scope_is_another_message(ledger: Ledg
     assert ledger.import_messages(elsewhere) == (2, 0)
 
 
-def test_lines_without_a_thread_are_one_conversation(ledger: Ledger) -> None:
+def test_lines_without_a_thread_are_one_conversation_of_their_own(ledger: Ledger) -> None:
+    ledger.record_turn(a_turn("a talk without a key"))
     lines = [a_line("one", thread="", minute=1), a_line("two", thread="", minute=2)]
     assert ledger.import_messages(lines) == (2, 0)
     assert ledger.import_messages(lines) == (0, 2)
+    assert len(ledger.thread_messages("thr-1")) == 1
 
 
 def test_empty_lines_are_skipped(ledger: Ledger) -> None:
