@@ -72,6 +72,7 @@ class Feeder:
             ids[row.kind].append(row.entity_id)
         messages = self._ledger.messages(ids["message"]) if ids["message"] else []
         memories = self._ledger.memories_by_id(ids["memory"]) if ids["memory"] else []
+        # A revived branch tells of its tool output too: that is no speech.
         units = [unit for message in messages if message.role in _SPOKEN for unit in message_units(message)]
         units += [memory_unit(memory) for memory in memories if memory.state in RECALLABLE]
         return units

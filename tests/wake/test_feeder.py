@@ -116,6 +116,22 @@ def test_a_superseded_memory_leaves_the_index_and_a_learned_one_enters(
     assert "mem-new" in found(index, "Porto")
 
 
+def test_a_memory_that_was_superseded_meanwhile_never_enters(ledger: Ledger, index: LocalIndex) -> None:
+    said = ledger.record_turn(a_turn("I moved to Porto.")).new_message_ids[0]
+    drained(ledger, index)
+    sources = (Source(message_id=said, quote="I moved to Porto."),)
+    cycle = ledger.begin_cycle(scope="default", depth="light", trigger="test", model="", dry_run=False)
+    old, new = (
+        Learn(memory=a_memory(f"Ada lives in {town}.", id=f"mem-{town}", sources=sources))
+        for town in ("Lisbon", "Porto")
+    )
+    ledger.apply(cycle, "extract", [old, new], {})
+    ledger.apply(cycle, "reconcile", [Supersede(memory_id="mem-Lisbon", by="mem-Porto", valid_to=EPOCH)], {})
+    feeder = Feeder(ledger, index)
+    while feeder.drain(limit=1):
+        assert found(index, "Lisbon") == []
+
+
 def test_a_regenerated_answer_leaves_the_index(ledger: Ledger, index: LocalIndex) -> None:
     ledger.record_turn(a_turn("Name a fruit.", reply="Banana", exchange="exc-1"))
     drained(ledger, index)

@@ -67,15 +67,22 @@ def test_two_facts_of_one_message_both_come() -> None:
     assert told(*lines) == ["one", "two"]
 
 
+def test_a_budget_is_no_wish() -> None:
+    assert told(a_line("one"), a_line("two"), budget=5.1) == ["one"]
+    assert told(a_line("one"), a_line("two"), budget=5.2) == ["one", "two"]
+
+
 def test_nothing_fits_into_nothing() -> None:
     assert told(a_line("x"), budget=0) == told(a_line("x"), k=0) == []
 
 
 @given(
     st.lists(
-        st.tuples(st.integers(1, 40), st.sampled_from(["message", "fact"]), st.integers(0, 5)), max_size=40
+        st.tuples(st.integers(1, 40), st.sampled_from(["message", "fact"]), st.integers(0, 5)),
+        min_size=4,
+        max_size=20,
     ),
-    st.floats(0, 200),
+    st.floats(0, 60),
     st.integers(0, 12),
 )
 def test_budget_and_number_are_kept(shapes: list[tuple[int, str, int]], budget: float, k: int) -> None:

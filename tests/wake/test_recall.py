@@ -33,12 +33,16 @@ TALK = (
 class Remembering:
     """A ledger, its index and recall on one folder."""
 
-    def __init__(self, folder: Path, *, embedder: WordEmbedder | None) -> None:
+    def __init__(self, folder: Path, *, embedder: WordEmbedder | None, candidates: int = 50) -> None:
         self.ledger: Ledger = a_ledger(folder)
         self.index = LocalIndex(folder / "index", embedder)
         self.feeder = Feeder(self.ledger, self.index)
         self.recall = HybridRecall(
-            ledger=self.ledger, index=self.index, settings=WakeSettings(), candidates=50, clock=MovedClock()
+            ledger=self.ledger,
+            index=self.index,
+            settings=WakeSettings(),
+            candidates=candidates,
+            clock=MovedClock(),
         )
 
     def hear(
@@ -106,6 +110,16 @@ def test_what_was_said_comes_back_as_a_dated_line_with_its_ref(house: Rememberin
 def test_an_answer_without_a_word_of_the_question_comes_with_its_neighbor(house: Remembering) -> None:
     house.hear(*TALK)
     assert "[2023-05-08] Caroline: So powerful, I felt accepted." in house.texts("How was the support group?")
+
+
+def test_neighbors_come_though_no_half_of_the_index_offers_them(tmp_path: Path) -> None:
+    house = Remembering(tmp_path, embedder=WordEmbedder(), candidates=1)
+    house.hear(*TALK)
+    assert house.texts("a sunrise painted last year")[:2] == [
+        "[2023-05-08] Melanie: I painted a sunrise last year.",
+        "[2023-05-08] Caroline: My dog is called Biscuit.",
+    ]
+    house.close()
 
 
 def test_scopes_are_walls(house: Remembering) -> None:
