@@ -1,6 +1,6 @@
 """Measure what memory costs: the daemon's start and size, and the first chunk of a stream with recall on.
 
-    python benchmarks/daemon.py [--memories 10000] [--requests 300] [--json FILE]
+    python benchmarks/daemon.py [--memories 10000] [--requests 300] [--pause-ms 250] [--json FILE]
 
 Fills a data folder with made-up memories, starts ``ltmld serve`` on it as a person would, and talks through it to an
 upstream that answers at once, so that what is left is ltmld's own time. Rows of one run compare with each other: each
@@ -73,7 +73,7 @@ def main() -> None:
         filled_s = fill(data_dir, count=options.memories)
         print(f"{options.memories:,} memories written and indexed in {filled_s:.0f} s\n", flush=True)
         with serving(data_dir, upstream=upstream) as (port, start):
-            rows = measure(upstream, port, requests=options.requests)
+            rows = measure(upstream, port, requests=options.requests, pause_s=options.pause_ms / 1000)
             start["resident after talking, MB"] = resident_mb(start.pop("pid"))
     print(_start_table(start))
     print(_latency_table(rows))
@@ -170,7 +170,7 @@ def serving(data_dir: Path, *, upstream: int) -> Iterator[tuple[int, dict[str, f
         daemon.wait(timeout=60)
 
 
-def measure(direct: int, through: int, *, requests: int) -> dict[str, list[float]]:
+def measure(direct: int, through: int, *, requests: int, pause_s: float) -> dict[str, list[float]]:
     """Return milliseconds to the first chunk for each way, request by request in turn."""
     draw = random.Random(SEED + 1)
     rows: dict[str, list[float]] = {
@@ -191,7 +191,10 @@ def measure(direct: int, through: int, *, requests: int) -> dict[str, list[float
                     "content": f"And {number}: what about {draw.choice(NAMES)}'s {draw.choice(THINGS)}?",
                 },
             ]
-            taken = (plain.first_chunk_ms(said), proxied.first_chunk_ms(said), proxied.first_chunk_ms(again))
+            taken = []
+            for line, asked in ((plain, said), (proxied, said), (proxied, again)):
+                time.sleep(pause_s)  # people pause; what was just said is indexed meanwhile
+                taken.append(line.first_chunk_ms(asked))
             if number >= 20:  # the first ones warm caches on both ways
                 for row, value in zip(rows.values(), taken, strict=True):
                     row.append(value)
@@ -319,6 +322,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure what memory costs.")
     parser.add_argument("--memories", type=int, default=10_000)
     parser.add_argument("--requests", type=int, default=300)
+    parser.add_argument("--pause-ms", type=float, default=250.0, help="pause before each request")
     parser.add_argument("--json", default="", help="write the numbers here as well")
     parser.add_argument("--upstream", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
