@@ -2,10 +2,9 @@
 
     python -m benchmarks.embedder [FILE...] [--json OUT]
 
-Compares the embedder that serves (ONNX, int8) with the sentence-transformers model (PyTorch, float32) on one query,
-and, where FILEs of conversations are given (see ``recall.py``), on their messages and questions: evidence found among the ten
-messages nearest by cosine alone. Each side runs in a process of its own, so that its memory is its own: the process that
-serves never imports PyTorch.
+Compares the embedder that serves (ONNX, int8) with the sentence-transformers model (PyTorch, float32): on one query,
+and, where FILEs of conversations are given (see ``recall.py``), on their messages and questions, by the evidence among
+the ten messages nearest by cosine alone. Each side runs in a process of its own, so that its memory is its own.
 """
 
 from __future__ import annotations
