@@ -142,7 +142,7 @@ class FullText:
                 entry = listed[unit.id]
                 row = (number, unit.id, owner(unit.id), entry.kind, entry.vectors, entry.digest)
                 rowid = writer.execute(_UPSERT_UNIT, row).fetchone()[0]
-                writer.execute(f"DELETE FROM fulltext_{number} WHERE rowid = ?", (rowid,))  # noqa: S608
+                writer.execute(f"DELETE FROM fulltext_{number} WHERE rowid = ?", (rowid,))  # noqa: S608 - a number
                 writer.execute(
                     f"INSERT INTO fulltext_{number} (rowid, text) VALUES (?, ?)",  # noqa: S608 - a number
                     (rowid, unit.text),
@@ -166,7 +166,7 @@ class FullText:
             return
         with self._transaction() as writer:
             for rowid, _, _ in writer.execute(_FIND_OWNED, (_json(owners), number)).fetchall():
-                writer.execute(f"DELETE FROM fulltext_{number} WHERE rowid = ?", (rowid,))  # noqa: S608
+                writer.execute(f"DELETE FROM fulltext_{number} WHERE rowid = ?", (rowid,))  # noqa: S608 - a number
                 writer.execute("DELETE FROM units WHERE number = ?", (rowid,))
 
     def forget_vectors(self) -> None:
