@@ -112,7 +112,8 @@ class SleepSettings(_Section):
     episode_messages_max: int = Field(40, gt=1, description="Most messages in one episode.")
     gate_threshold: float = Field(0.5, ge=0, le=1, description="Gate score from which a message is admitted.")
     floor: float = Field(0.05, ge=0, description="Strength below which a memory fades.")
-    base_days: float = Field(30.0, gt=0, description="Days in which an ordinary unused memory falls to 1/e.")
+    # A half-life of a week kept 29 % of current facts within reach, one of a year 75 % (hippo's analysis).
+    base_days: float = Field(180.0, gt=0, description="Days in which an ordinary unused memory falls to 1/e.")
     nightly_at: str = Field(
         "03:30", pattern=r"^([01]\d|2[0-3]):[0-5]\d$", description="Local time of the nightly cycle."
     )

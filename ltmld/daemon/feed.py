@@ -42,7 +42,8 @@ class FeedThread:
         """End after the batch in work; what is left stays in the outbox."""
         self._stopping.set()
         self._woken.set()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
 
     def _run(self) -> None:
         while not self._stopping.is_set():

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import structlog
@@ -18,9 +17,9 @@ from ltmld.daemon.clock import new_id, utc_now
 from ltmld.daemon.control import LocalControl
 from ltmld.daemon.lock import FolderLock
 from ltmld.daemon.sleeper import Sleeper
-from ltmld.errors import EmbedderError
 from ltmld.index.index import LocalIndex
 from ltmld.ledger.ledger import Ledger
+from ltmld.models.deferred import DeferredEmbedder
 from ltmld.models.embedder import MiniLmEmbedder
 from ltmld.wake.feeder import Feeder
 from ltmld.wake.recall import HybridRecall
@@ -38,6 +37,7 @@ class House:
     """Everything that memory is made of, built once."""
 
     ledger: Ledger
+    embedder: MiniLmEmbedder | DeferredEmbedder
     index: LocalIndex
     feeder: Feeder
     recall: HybridRecall
@@ -53,10 +53,13 @@ class House:
         lock: FolderLock | None = None,
         proxy_stats: Callable[[], JsonObject] | None = None,
         busy: Callable[[], bool] = lambda: False,
+        deferred: bool = False,
         clock: Clock = utc_now,
         make_id: NewId = new_id,
     ) -> Self:
         """Build everything on ``settings.data_dir``; *lock* is the folder's lock, where it is already held.
+
+        The embedder loads at its first use; *deferred*, it refuses until ``prepare`` was called (the daemon's way).
 
         Raises:
             FolderInUseError: another ltmld works on the folder.
@@ -65,7 +68,13 @@ class House:
         own = None if lock else FolderLock(settings.data_dir)
         try:
             return cls._built(
-                settings, own=own, proxy_stats=proxy_stats, busy=busy, clock=clock, make_id=make_id
+                settings,
+                own=own,
+                proxy_stats=proxy_stats,
+                busy=busy,
+                deferred=deferred,
+                clock=clock,
+                make_id=make_id,
             )
         except BaseException:
             if own:
@@ -80,12 +89,15 @@ class House:
         own: FolderLock | None,
         proxy_stats: Callable[[], JsonObject] | None,
         busy: Callable[[], bool],
+        deferred: bool,
         clock: Clock,
         make_id: NewId,
     ) -> Self:
         folder = settings.data_dir
         ledger = Ledger.open(folder, clock=clock, new_id=make_id, queue_max=settings.ledger.queue_max)
-        embedder, name = _embedder(folder / "models", threads=settings.models.threads)
+        # Nothing is loaded yet: a command that embeds nothing pays nothing, and the daemon prepares it aside.
+        minilm = MiniLmEmbedder(folder / "models", threads=settings.models.threads)
+        embedder = DeferredEmbedder(minilm) if deferred else minilm
         index = LocalIndex(folder / "index", embedder)
         feeder = Feeder(ledger, index)
         recall = HybridRecall(
@@ -111,9 +123,11 @@ class House:
         control = LocalControl(
             ledger, index, feeder, recall, settings, clock, make_id, sleeper=sleeper, proxy_stats=proxy_stats
         )
-        control.embedder = lambda: name
+        if isinstance(embedder, DeferredEmbedder):
+            control.embedder = lambda: embedder.standing
         return cls(
             ledger=ledger,
+            embedder=embedder,
             index=index,
             feeder=feeder,
             recall=recall,
@@ -129,14 +143,3 @@ class House:
         self.ledger.close()
         if self.lock:
             self.lock.release()
-
-
-def _embedder(folder: Path, *, threads: int) -> tuple[MiniLmEmbedder | None, str]:
-    """Return the embedder and its name; without one, lexical recall goes on alone and the name says why."""
-    try:
-        embedder = MiniLmEmbedder(folder, threads=threads)
-        embedder.embed(["warm"])
-    except EmbedderError as error:
-        log.error("embedder.absent", error=str(error))  # noqa: TRY400 - the message says it all
-        return None, f"absent: {error}"
-    return embedder, embedder.name

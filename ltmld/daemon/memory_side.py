@@ -17,8 +17,9 @@ from ltmld.daemon.clock import new_id, utc_now
 from ltmld.daemon.feed import FeedThread
 from ltmld.daemon.house import House
 from ltmld.daemon.nightly import Nightly
-from ltmld.errors import LedgerError
+from ltmld.errors import EmbedderError, IndexBrokenError, LedgerError
 from ltmld.models.cards import ModelCards
+from ltmld.models.deferred import DeferredEmbedder
 from ltmld.wake.attendant import WakeAttendant
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class MemorySide:
     feed: FeedThread | None = None
 
     @classmethod
-    def warm(cls, settings: Settings, *, lock: FolderLock, proxy: Proxy) -> Self:
+    def opened(cls, settings: Settings, *, lock: FolderLock, proxy: Proxy) -> Self:
         """Open the house and hand the attendant to the proxy; without a usable ledger, say so and go on."""
         started_at = utc_now()
         try:
@@ -51,8 +52,9 @@ class MemorySide:
                 lock=lock,
                 proxy_stats=lambda: _proxy_stats(proxy),
                 busy=lambda: proxy.stats.inference_open > 0,
+                deferred=True,
             )
-        except LedgerError as error:
+        except (LedgerError, IndexBrokenError) as error:
             log.error("memory.off", error=str(error))  # noqa: TRY400 - the message says it all, and what to do
             control = AbsentControl(
                 str(error), started_at=started_at, proxy_stats=lambda: _proxy_stats(proxy)
@@ -61,12 +63,24 @@ class MemorySide:
         feed = FeedThread(house.feeder)
         attendant = _attendant(settings, house, feed)
         house.control.wake_stats = lambda: {**asdict(attendant.stats), **asdict(attendant.recordings)}
-        feed.start()
         proxy.attendant = attendant
-        log.info("memory.ready", took_s=round((utc_now() - started_at).total_seconds(), 2))
+        log.info("memory.records")
         return cls(
             settings=settings, proxy=proxy, control=house.control, house=house, attendant=attendant, feed=feed
         )
+
+    def prepare(self) -> None:
+        """Load the embedder (at first start: make it), then let the index catch up; recording goes on meanwhile."""
+        if self.house is None or self.feed is None:
+            return
+        started_at = utc_now()
+        try:
+            if isinstance(self.house.embedder, DeferredEmbedder):
+                self.house.embedder.prepare()
+        except EmbedderError as error:
+            log.error("embedder.absent", error=str(error))  # noqa: TRY400 - the message says it all
+        self.feed.start()
+        log.info("memory.ready", took_s=round((utc_now() - started_at).total_seconds(), 2))
 
     async def serve(self, door: socket.socket, stopping: asyncio.Event) -> None:
         """Serve the control plane on the listening socket *door* until *stopping* is set."""
@@ -98,8 +112,6 @@ class MemorySide:
         """Put everything away: what is queued is written, what runs is left at its checkpoint."""
         if self.feed:
             self.feed.stop()
-        if self.attendant:
-            self.attendant.close()
         if self.house:
             self.house.close()
 

@@ -88,12 +88,15 @@ async def _serve_both(
 async def _remember(
     settings: Settings, lock: FolderLock, proxy: Proxy, door: socket.socket, stopping: asyncio.Event
 ) -> None:
-    """Warm memory up, hand it to the proxy, serve the control plane, and put it away at the end."""
+    """Open memory, hand it to the proxy, prepare the rest, serve the control plane, put it all away at the end."""
     memory = await asyncio.to_thread(_memory, settings, lock, proxy)
     try:
+        await asyncio.to_thread(memory.prepare)
         await memory.serve(door, stopping)
     finally:
         await proxy.stop()
+        if memory.attendant:
+            await memory.attendant.close()
         await asyncio.to_thread(memory.close)
 
 
@@ -101,7 +104,7 @@ def _memory(settings: Settings, lock: FolderLock, proxy: Proxy) -> MemorySide:
     # Imported in a thread, after the data plane listens: Chroma, FastAPI and onnxruntime take seconds.
     from ltmld.daemon.memory_side import MemorySide  # noqa: PLC0415 - see above
 
-    return MemorySide.warm(settings, lock=lock, proxy=proxy)
+    return MemorySide.opened(settings, lock=lock, proxy=proxy)
 
 
 def _stop_on_signals(stopping: asyncio.Event) -> None:

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ollama import AsyncClient
+    import httpx
 
 # A Modelfile changes rarely, and `/api/create`, `/api/pull` and their like empty the shelf at once.
 FRESH_S = 60.0
-# Renderers with a default system text that any system message would delete (`ollama-facts` 2.2).
+# Renderers with a default system text that any system message would delete (seen in Ollama's own sources).
 DEFAULTING_RENDERERS = ("olmo3", "qwen3-coder", "glimmer")
 
 
@@ -43,7 +43,7 @@ class ModelCards:
     def __init__(self, upstream: str, *, timeout_s: float) -> None:
         self._upstream = upstream
         self._timeout_s = timeout_s
-        self._client: AsyncClient | None = None
+        self._client: httpx.AsyncClient | None = None
         self._shelf: dict[str, tuple[float, ModelCard]] = {}
 
     async def card(self, model: str) -> ModelCard | None:
@@ -56,44 +56,46 @@ class ModelCards:
             self._shelf[model] = (time.monotonic(), card)
         return card
 
-    def prepare(self) -> None:
-        """Import and build the client now, in the caller's thread: it would hold up the event loop later."""
-        import httpx  # noqa: F401, PLC0415 - imported for its side effect of being imported
-
-        self._connected()
-
     def forget(self) -> None:
         """Empty the shelf: some model was made, pulled or deleted."""
         self._shelf.clear()
 
+    def prepare(self) -> None:
+        """Import and build the client now, in the caller's thread: it would hold up the event loop later."""
+        import httpx  # noqa: PLC0415 - the data plane starts without it
+
+        # The environment's proxies are for the network; Ollama is where the setting says.
+        self._client = httpx.AsyncClient(base_url=self._upstream, timeout=self._timeout_s, trust_env=False)
+
+    async def close(self) -> None:
+        """Close the client's connections."""
+        if self._client is not None:
+            await self._client.aclose()
+
     async def _ask(self, model: str) -> ModelCard | None:
-        # Imported late: it brings httpx, and the data plane starts without it.
-        import httpx  # noqa: PLC0415 - see above
-        from ollama import ResponseError  # noqa: PLC0415 - see above
+        import httpx  # noqa: PLC0415 - see prepare
 
-        client = self._connected()
-        try:
-            shown = await client._request_raw("POST", "/api/show", json={"model": model})  # noqa: SLF001 - the typed call drops unknown fields
-            loaded = await client._request_raw("GET", "/api/ps")  # noqa: SLF001 - see above
-            return _card(model, shown.json(), loaded.json())
-        except (httpx.HTTPError, ResponseError, ConnectionError, ValueError):
-            return None
-
-    def _connected(self) -> AsyncClient:
         if self._client is None:
-            from ollama import AsyncClient  # noqa: PLC0415 - late, as above
-
-            self._client = AsyncClient(host=self._upstream, timeout=self._timeout_s)
-        return self._client
+            self.prepare()
+        assert self._client is not None  # noqa: S101 - prepare made it
+        try:
+            shown = await self._client.post("/api/show", json={"model": model})
+            loaded = await self._client.get("/api/ps")
+            if not shown.is_success:
+                return None
+            return _card(model, shown.json(), loaded.json() if loaded.is_success else {})
+        except (httpx.HTTPError, ValueError, AttributeError, TypeError):
+            # Not reachable, or not what Ollama says: either way nothing is known.
+            return None
 
 
 def _card(model: str, shown: Mapping[str, Any], loaded: Mapping[str, Any]) -> ModelCard:
-    entry = next((row for row in loaded.get("models") or [] if _same(row.get("name", ""), model)), {})
-    context = entry.get("context_length")
+    rows: list[Mapping[str, Any]] = loaded.get("models") or []
+    context = next((row.get("context_length") for row in rows if _same(row.get("name", ""), model)), None)
     return ModelCard(
-        system=shown.get("system") or "",
+        system=str(shown.get("system") or ""),
         own_messages=bool(shown.get("messages")),
-        renderer=shown.get("renderer") or "",
+        renderer=str(shown.get("renderer") or ""),
         cloud=bool(shown.get("remote_host")),
         context_tokens=context if isinstance(context, int) and context > 0 else None,
     )

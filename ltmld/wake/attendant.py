@@ -85,8 +85,9 @@ class WakeAttendant:
         self._injector = Injector(ledger=ledger, recall=recall, settings=settings, clock=clock, new_id=new_id)
         self._pool = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="wake")
 
-    def close(self) -> None:
-        """Let the threads go."""
+    async def close(self) -> None:
+        """Let connections and threads go."""
+        await self._cards.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def looks_into(self, head: RequestHead) -> bool:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from ltmld.core.clock import Clock
-    from ltmld.core.exchange import Reply
+    from ltmld.core.exchange import Recorded, Reply
     from ltmld.core.injection import Injection
     from ltmld.ledger.ledger import Ledger
     from ltmld.wake.identity import Identity
@@ -162,7 +162,7 @@ class ExchangeRecording:
         return replace(reply, error=error)
 
 
-def _consume(future: asyncio.Future[object]) -> None:
+def _consume(future: asyncio.Future[Recorded]) -> None:
     """Take a late result, so that its error is not reported as never retrieved."""
     if not future.cancelled():
         future.exception()

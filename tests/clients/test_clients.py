@@ -25,7 +25,7 @@ def exchanges_of(daemon: Daemon, scope: str) -> int:
 def an_ollama(url: str, scope: str) -> Iterator[ollama.Client]:
     """Yield an official client of Ollama."""
     client = ollama.Client(host=url, headers={"X-LTMLD-Scope": scope})
-    with client._client:  # noqa: SLF001 - the only way to close its sockets
+    with client._client:  # the only way to close its sockets
         yield client
 
 
@@ -53,7 +53,7 @@ def said_by_ollama_generate(url: str, scope: str, words: str, *, stream: bool) -
     with an_ollama(url, scope) as client:
         if not stream:
             return str(client.generate(MODEL, words).response)
-        return "".join(piece.response for piece in client.generate(MODEL, words, stream=True))
+        return "".join(piece.response or "" for piece in client.generate(MODEL, words, stream=True))
 
 
 def said_by_openai(url: str, scope: str, words: str, *, stream: bool) -> str:
@@ -102,6 +102,8 @@ def test_errors_of_ollama_reach_the_official_clients_as_their_own(daemon: Daemon
 
 def test_management_calls_of_the_official_client_pass(daemon: Daemon, standin: StandIn) -> None:
     with an_ollama(daemon.url, "x") as through, an_ollama(standin.url, "x") as direct:
-        assert [model.digest for model in through.list().models] == [model.digest for model in direct.list().models]
+        assert [model.digest for model in through.list().models] == [
+            model.digest for model in direct.list().models
+        ]
         assert through.show(MODEL).template == direct.show(MODEL).template
         assert through.embed(MODEL, "words").embeddings == direct.embed(MODEL, "words").embeddings

@@ -48,7 +48,7 @@ class Sleeper:
 
 
 async def test_a_refused_night_does_not_end_the_nights() -> None:
-    sleeper, moments = Sleeper(), iter([])
+    sleeper = Sleeper()
     nights = [datetime(2026, 5, day, 3, 30, tzinfo=ZONE) for day in range(1, 12)]
     # Each look at the clock is a day later than the last, so that no wait is ever needed.
     moments = iter(nights)

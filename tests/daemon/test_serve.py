@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from ltmld.standin.server import StandIn
+from ltmld.standin.server import StandIn, running_standin
 from tests.support.daemon import Daemon, free_port, running_daemon
 
 
@@ -30,7 +30,9 @@ def ask(daemon: Daemon, method: str, path: str, body: str = "", **headers: str) 
     """Send one request to the data plane."""
     connection = http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=30)
     try:
-        connection.request(method, path, body, {name.replace("_", "-"): text for name, text in headers.items()})
+        connection.request(
+            method, path, body, {name.replace("_", "-"): text for name, text in headers.items()}
+        )
         response = connection.getresponse()
         return response.status, response.read()
     finally:
@@ -42,7 +44,9 @@ def counts(daemon: Daemon, scope: str = "default") -> dict[str, Any]:
     return dict(daemon.call("GET", "/api/status")[1]["scopes"].get(scope, {}))
 
 
-def test_what_was_said_before_a_kill_is_known_after_it(standin: StandIn, models_folder: Path, tmp_path: Path) -> None:
+def test_what_was_said_before_a_kill_is_known_after_it(
+    standin: StandIn, models_folder: Path, tmp_path: Path
+) -> None:
     with running_daemon(tmp_path, upstream=standin.url, models=models_folder) as daemon:
         chat(daemon, "My parrot Kiwi speaks Finnish.")
         daemon.stop(signal.SIGKILL)
@@ -61,7 +65,9 @@ def test_the_modelfiles_system_text_stays_in_front_of_the_block(daemon: Daemon, 
     assert "bees on the roof" in system["content"]
 
 
-def test_the_block_is_the_same_bytes_after_a_restart(standin: StandIn, models_folder: Path, tmp_path: Path) -> None:
+def test_the_block_is_the_same_bytes_after_a_restart(
+    standin: StandIn, models_folder: Path, tmp_path: Path
+) -> None:
     with running_daemon(tmp_path, upstream=standin.url, models=models_folder) as daemon:
         chat(daemon, "My boat is called Albatros.")
         daemon.settle()
@@ -81,6 +87,17 @@ def test_sleep_learns_and_the_next_conversation_is_told(daemon: Daemon, standin:
     assert any("penicillin" in memory["text"] for memory in listed)
     chat(daemon, "Which medicine must I avoid, penicillin or aspirin?", X_LTMLD_Scope="night")
     assert "allergic to penicillin" in standin.requests[-1].tree["messages"][0]["content"]
+
+
+def test_a_generate_that_continues_by_context_stays_in_its_thread(daemon: Daemon) -> None:
+    def generate(prompt: str, **more: Any) -> dict[str, Any]:
+        body = json.dumps({"model": "stand-in:latest", "prompt": prompt, "stream": False, **more})
+        return dict(json.loads(ask(daemon, "POST", "/api/generate", body, X_LTMLD_Scope="generate")[1]))
+
+    first = generate("My canoe is red.")
+    generate("Which color has my canoe?", context=first["context"])
+    assert counts(daemon, "generate")["threads"] == 1
+    assert counts(daemon, "generate")["messages"] == 4
 
 
 def test_one_scope_never_hears_of_another(daemon: Daemon, standin: StandIn) -> None:
@@ -125,14 +142,16 @@ def test_a_body_over_the_limit_passes_without_memory(
         assert status["scopes"] == {}
 
 
-def test_without_ollama_the_client_is_told_and_memory_recovers_with_it(models_folder: Path, tmp_path: Path) -> None:
+def test_without_ollama_the_client_is_told_and_memory_recovers_with_it(
+    models_folder: Path, tmp_path: Path
+) -> None:
     port = free_port()
     with running_daemon(tmp_path, upstream=f"http://127.0.0.1:{port}", models=models_folder) as daemon:
-        status, answer = ask(daemon, "POST", "/api/chat", '{"model":"m","messages":[{"role":"user","content":"x"}]}')
+        status, answer = ask(
+            daemon, "POST", "/api/chat", '{"model":"m","messages":[{"role":"user","content":"x"}]}'
+        )
         assert status == 502
         assert f"127.0.0.1:{port}" in json.loads(answer)["error"]
-        from ltmld.standin.server import running_standin  # noqa: PLC0415 - started late on purpose
-
         with running_standin(port=port):
             assert chat(daemon, "Are you back?")
 
@@ -152,7 +171,9 @@ def test_a_port_in_use_is_named_with_the_setting_that_moves_it(
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         address = f"127.0.0.1:{other.getsockname()[1]}"
-        daemon = Daemon(tmp_path, upstream=standin.url, **{setting: address}).start()
+        daemon = Daemon(tmp_path, upstream=standin.url)
+        daemon.env[setting] = address
+        daemon.start()
         assert daemon.process is not None
         assert daemon.process.wait(30) == 1
     assert address in daemon.said()
@@ -191,16 +212,18 @@ def test_a_damaged_index_is_rebuilt_and_nothing_is_lost(
     assert list((tmp_path / "index").glob("*broken*"))
 
 
-def test_a_client_that_vanishes_leaves_its_words(daemon: Daemon, models_folder: Path, tmp_path: Path) -> None:
-    from ltmld.standin.server import running_standin  # noqa: PLC0415 - a slow one, for this test alone
-
+def test_a_client_that_vanishes_leaves_its_words(models_folder: Path, tmp_path: Path) -> None:
     with (
         running_standin(token_delay_s=0.2, script={"Tell me of the lighthouse.": "word " * 200}) as slow,
         running_daemon(tmp_path, upstream=slow.url, models=models_folder) as own,
     ):
-        body = '{"model":"stand-in:latest","messages":[{"role":"user","content":"Tell me of the lighthouse."}]}'
+        body = (
+            '{"model":"stand-in:latest","messages":[{"role":"user","content":"Tell me of the lighthouse."}]}'
+        )
         with socket.create_connection(("127.0.0.1", own.port)) as client:
-            client.sendall(f"POST /api/chat HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+            client.sendall(
+                f"POST /api/chat HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+            )
             client.recv(4096)
         assert slow.wait_for(lambda: slow.aborted == 1)
         own.wait_for("exchange.recorded")

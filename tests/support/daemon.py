@@ -73,7 +73,11 @@ class Daemon:
     def __enter__(self) -> Self:
         """Start it and wait until memory is warm and the control plane answers."""
         self.start()
-        self.wait_for("control.listening")
+        try:
+            self.wait_for("control.listening")
+        except BaseException:
+            self.stop()
+            raise
         return self
 
     def __exit__(

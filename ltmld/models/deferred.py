@@ -1,0 +1,57 @@
+"""An embedder that gets ready while others already work: until then it says so at once instead of waiting."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from ltmld.core.ports import Embedder
+from ltmld.errors import EmbedderError
+
+
+class DeferredEmbedder:
+    """Implements ``ltmld.core.ports.Embedder`` around one that takes long to load, at first start most of all."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder = embedder
+        self._ready = threading.Event()
+        self._reason = "The embedder is still being prepared; recall uses full text alone until then."
+
+    @property
+    def name(self) -> str:
+        """The name of the embedder behind."""
+        return self._embedder.name
+
+    @property
+    def dimension(self) -> int:
+        """Length of a vector."""
+        return self._embedder.dimension
+
+    @property
+    def standing(self) -> str:
+        """Its name once it works, else why it does not."""
+        return self.name if self._ready.is_set() else self._reason
+
+    def prepare(self) -> None:
+        """Load the model, however long that takes.
+
+        Raises:
+            EmbedderError: it cannot be loaded; the reason stays and is what ``embed`` says from now on.
+        """
+        try:
+            self._embedder.embed(["ready"])
+        except EmbedderError as error:
+            self._reason = str(error)
+            raise
+        self._ready.set()
+
+    def embed(self, texts: Sequence[str]) -> Any:
+        """Return a float32 array of shape ``(len(texts), dimension)``, rows of length 1.
+
+        Raises:
+            EmbedderError: it is not ready, or the model fails.
+        """
+        if not self._ready.is_set():
+            raise EmbedderError(self._reason)
+        return self._embedder.embed(texts)
