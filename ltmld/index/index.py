@@ -25,8 +25,9 @@ from ltmld.index.fulltext import FullText, Listed
 from ltmld.index.units import SPEECH
 from ltmld.index.vectors import Vectors, best_of_units
 
-# A memory has vectors of its cues too: so many more are asked for to find *limit* units.
-_VECTORS_PER_UNIT = 2
+# A memory has vectors of its cues too, so more are asked for than units are wanted. Twice as many find nothing more
+# (facts of two LoCoMo conversations, evidence within 600 tokens: 0.902), and cost a millisecond at 10,000 units.
+_VECTORS_PER_UNIT = 1.25
 # Memories are looked for among so many nearest vectors; beyond that they are not similar to anything.
 _SIMILAR_VECTORS = 200
 
@@ -136,7 +137,7 @@ class LocalIndex:
 
     def semantic(self, query: str, *, scope: str, limit: int) -> list[Scored]:
         """Return the best units by cosine (the best of each unit's vectors), best first."""
-        found = self._nearest([query], scope=scope, limit=limit * _VECTORS_PER_UNIT)
+        found = self._nearest([query], scope=scope, limit=int(limit * _VECTORS_PER_UNIT) + 1)
         return self._scored(scope, found[0])[:limit] if found else []
 
     def similar(self, texts: Sequence[str], *, scope: str, limit: int) -> list[list[Scored]]:

@@ -35,7 +35,7 @@ def worded(error: sqlite3.Error, path: Path) -> LedgerError:
     """Return the ``LedgerError`` that tells a person about *error*."""
     words = _WORDS.get(primary_code(error))
     if words is None:
-        return LedgerError(f"{path}: {error}. If it stays, run `ltmld doctor`.")
+        return LedgerError(f"{path}: {error}. If it stays, look at the disk and start ltmld again.")
     return LedgerError(words.format(path=path))
 
 

@@ -179,6 +179,11 @@ class Ledger:
         with self._readers.snapshot() as connection:
             return memories.recallable(connection, scope)
 
+    def standing(self, scope: str, *, limit: int) -> list[Memory]:
+        """Return pinned memories, identity and lessons of *scope*, the firmest first."""
+        with self._readers.snapshot() as connection:
+            return memories.standing(connection, scope, limit=limit)
+
     def history(self, memory_id: str) -> list[dict[str, Any]]:
         """Return every change of a memory, the oldest first."""
         with self._readers.snapshot() as connection:

@@ -32,6 +32,14 @@ _RECALLABLE = (
     "SELECT * FROM memories WHERE scope = ? AND state IN ('active', 'disputed') ORDER BY recorded_at, id"
 )
 
+# The condition is the partial index's own, word for word: only then does SQLite use it.
+_STANDING = """
+    SELECT * FROM memories
+    WHERE scope = :scope AND state = 'active' AND (pinned = 1 OR kind IN ('identity', 'lesson'))
+    ORDER BY pinned DESC, importance DESC, frequency DESC, id
+    LIMIT :limit
+"""
+
 _PAGE = """
     SELECT * FROM memories
     WHERE (:scope = '' OR scope = :scope)
@@ -89,6 +97,11 @@ def by_ids(connection: sqlite3.Connection, ids: Sequence[str]) -> list[Memory]:
 def recallable(connection: sqlite3.Connection, scope: str) -> list[Memory]:
     """Return the active and the disputed memories of *scope*, the oldest first."""
     return _memories(connection, connection.execute(_RECALLABLE, (scope,)))
+
+
+def standing(connection: sqlite3.Connection, scope: str, *, limit: int) -> list[Memory]:
+    """Return the memories that a new conversation is told whatever it is about, the firmest first."""
+    return _memories(connection, connection.execute(_STANDING, {"scope": scope, "limit": limit}))
 
 
 def page(

@@ -57,7 +57,6 @@ class Relay:
     _look: Look | None = None
     """Set while the body is read for the attendant."""
     _commit: asyncio.Task[None] | None = None
-    _retried = False
     _over = False
 
     def __init__(self, plane: Plane, client: Origin, request: Request) -> None:
@@ -255,8 +254,8 @@ class Relay:
             return
         if self._answer.started:
             self._lost_midway(error)
-        elif upstream is not None and upstream.uses > 1 and not self._retried and self._upload.rewind():
-            self._retried = True
+        elif upstream is not None and upstream.uses > 1 and self._upload.rewind():
+            # Once at most: the second try is on a new connection, which is never repeated.
             self._plane.stats.retried += 1
             self._plane.spawn(self._connect())
         else:

@@ -17,7 +17,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from ltmld.core.injection import InjectedItem, Injection, InjectionKind
-from ltmld.core.memory import MemoryKind
 from ltmld.core.message import Role
 from ltmld.core.tokens import estimate
 from ltmld.wake import block
@@ -40,7 +39,8 @@ REGENERATE_WINDOW = timedelta(minutes=10)
 PROMPT_SHARE_MAX = 0.7
 # The part of a wake block that identity lines, pinned memories and lessons may take.
 STANDING_SHARE = 0.35
-_STANDING_KINDS = (MemoryKind.IDENTITY, MemoryKind.LESSON)
+# More lines than any budget holds.
+_STANDING_MAX = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,14 +167,8 @@ class Injector:
 
     def _standing(self, scope: str, *, budget: float) -> list[Memory]:
         """Return identity lines, lessons and pinned memories that fit, firmest first, in a fixed order."""
-        found = [
-            memory
-            for memory in self._ledger.all_memories(scope)
-            if memory.pinned or memory.kind in _STANDING_KINDS
-        ]
-        found.sort(key=lambda memory: (not memory.pinned, -memory.importance, -memory.frequency, memory.id))
         chosen, spent = [], 0.0
-        for memory in found:
+        for memory in self._ledger.standing(scope, limit=_STANDING_MAX):
             spent += estimate(_line(memory))
             if spent > budget:
                 break

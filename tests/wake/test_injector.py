@@ -13,6 +13,7 @@ from ltmld.config import WakeSettings
 from ltmld.core.exchange import PathMessage
 from ltmld.core.hit import Hit, Recollection
 from ltmld.core.injection import Injection, InjectionKind
+from ltmld.core.memory import Memory, MemoryKind, Source
 from ltmld.core.tokens import estimate
 from ltmld.ledger import Ledger
 from ltmld.wake.injector import Injector, Place, with_injection
@@ -175,3 +176,28 @@ def test_nothing_found_adds_not_one_byte(tmp_path: Path) -> None:
     _, new = desk.turn("How is my dog?", reply="Well.")
     desk.ledger.close()
     assert new is None
+
+
+def test_identity_and_pinned_lines_open_the_block_whatever_is_asked(desk: Desk) -> None:
+    learned = [
+        ("mem-1", MemoryKind.IDENTITY, "The user is called Mara.", False),
+        ("mem-2", MemoryKind.FACT, "The user must never eat peanuts.", True),
+        ("mem-3", MemoryKind.FACT, "The user has a red canoe.", False),
+    ]
+    desk.turn("first words", reply="Hello.", key="source")
+    source = desk.ledger.thread_messages(desk.ledger.threads()[0][0]["id"])[0]
+    for name, kind, text, pinned in learned:
+        memory = Memory(
+            id=name,
+            scope="default",
+            kind=kind,
+            text=text,
+            pinned=pinned,
+            sources=(Source(message_id=source.id, quote="first words"),),
+            recorded_at=desk.clock(),
+        )
+        desk.ledger.remember(memory, said=text, cause="test")
+    _, new = desk.turn("Good evening", reply="Hello.")
+    assert new is not None
+    told = [line for line in new.text.splitlines() if line.startswith("- ")]
+    assert told == ["- The user must never eat peanuts.", "- The user is called Mara."]

@@ -163,6 +163,8 @@ CREATE TABLE memories (
     version        INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX memories_by_state ON memories (scope, state);
+-- What stands in every wake block is looked up at each new conversation, among any number of memories.
+CREATE INDEX memories_standing ON memories (scope) WHERE pinned = 1 OR kind IN ('identity', 'lesson');
 CREATE INDEX memories_by_time ON memories (recorded_at, id);
 
 CREATE TABLE sources (
