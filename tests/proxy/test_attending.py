@@ -132,11 +132,11 @@ async def test_a_request_that_met_a_dead_connection_is_sent_again_as_planned(
     wire = await asked(client, upstream)
     await wire.send(b"HTTP/1.1 204 No Content\r\n\r\n")
     await client.message()
-    attendant.inject = b"y" * 90_000
+    attendant.inject = b"y" * 200_000
     await client.send(PLAIN)
     await wire.message()
     wire.reset()
-    assert (await upstream.answer(b"HTTP/1.1 204 No Content\r\n\r\n")).body == b"y" * 90_000
+    assert (await upstream.answer(b"HTTP/1.1 204 No Content\r\n\r\n")).body == b"y" * 200_000
     assert (proxy.stats.retried, len(attendant.bodies)) == (1, 2)
 
 
@@ -173,6 +173,7 @@ async def test_a_chunk_is_cut_where_the_terminator_begins(
     await wire.send(chunk(b"later") + b"0\r\n\r\n")
     rest = await client.until(b"0\r\n\r\n")
     assert b"".join(chunks(rest)) == DONE + b"after\nand afterlater"
+    assert b"later" not in recording.seen
     assert await closed(recording) == [""]
     assert attendant.bodies
 
@@ -335,6 +336,22 @@ async def test_stopping_waits_for_the_record(
         assert (await client.message()).payload == DONE
         await stopping
     assert recording.closes == [""]
+
+
+@pytest.mark.usefixtures("attendant")
+async def test_stopping_waits_for_a_record_whose_client_has_gone(
+    client: Wire, upstream: RawUpstream, proxy: Proxy, recording: HoldingRecording
+) -> None:
+    wire = await asked(client, upstream)
+    await wire.send(STREAM + chunk(DONE))
+    await asyncio.wait_for(recording.committing.wait(), PATIENCE_S)
+    client.close()
+    await wire.gone()
+    stopping = asyncio.create_task(proxy.stop())
+    await until(lambda: proxy.stats.open == 0)
+    asyncio.get_running_loop().call_later(0.05, recording.may_commit.set)
+    await stopping
+    assert recording.order[-2:] == ["committed", "close"]
 
 
 async def test_the_counters_tell_sleep_when_nobody_talks(

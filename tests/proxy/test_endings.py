@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import select
+import socket
 import time
 
 import pytest
@@ -11,7 +13,7 @@ import pytest
 from ltmld.config import ProxySettings
 from ltmld.errors import PortInUseError, SettingsError
 from ltmld.proxy.server import Proxy
-from tests.support.raw_upstream import RawUpstream, Wire, connect, until
+from tests.support.raw_upstream import PATIENCE_S, RawUpstream, Wire, connect, until
 
 GET = b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -281,16 +283,38 @@ async def test_an_early_answer_arrives_although_the_upload_never_ends(
     assert await cold_client.rest() == b""
 
 
-async def test_an_answer_that_lies_behind_a_reset_is_found(cold_client: Wire, upstream: RawUpstream) -> None:
-    await cold_client.send(b"POST /api/blobs/x HTTP/1.1\r\nHost: x\r\nContent-Length: 50000000\r\n\r\n")
+async def test_after_an_early_answer_the_half_sent_request_ends_its_connection(
+    cold_client: Wire, upstream: RawUpstream
+) -> None:
+    await cold_client.send(b"POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf")
     wire = await upstream.accept()
-    await wire.until(b"\r\n\r\n")
-    sending = asyncio.create_task(cold_client.send(b"x" * 30_000_000))
-    await wire.exactly(100_000)
-    await wire.send(b"HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 2\r\n\r\nno")
-    wire.writer.transport.abort()  # unread bytes remain: the kernel resets
-    assert (await cold_client.message()).first == b"HTTP/1.1 413 Too Large"
-    await sending
+    await wire.until(b"half")
+    await wire.send(OK)
+    assert (await cold_client.message()).body == b"ok"
+    await wire.gone()
+
+
+async def test_an_answer_that_lies_behind_a_reset_is_found(settings: ProxySettings) -> None:
+    loop = asyncio.get_running_loop()
+    with socket.socket() as listening, socket.socket() as client:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        listening.setblocking(False)
+        client.setblocking(False)
+        proxy = Proxy(upstream=listening.getsockname(), settings=settings)
+        await proxy.start("127.0.0.1", 0)
+        await loop.sock_connect(client, ("127.0.0.1", proxy.port))
+        client.send(b"POST /api/blobs/x HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n")
+        ollama, _ = await loop.sock_accept(listening)
+        await until(lambda: bool(select.select([ollama], [], [], 0)[0]))
+        # All at once, before the proxy can look: more body, the answer, and a reset, for the head lies unread.
+        client.send(b"x" * 1000)
+        ollama.send(b"HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 2\r\n\r\nno")
+        ollama.close()
+        answer = await asyncio.wait_for(loop.sock_recv(client, 1000), PATIENCE_S)
+        assert answer.startswith(b"HTTP/1.1 413 Too Large")
+        client.close()
+        await proxy.stop()
 
 
 # --- start and stop ---

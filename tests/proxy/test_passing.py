@@ -233,6 +233,19 @@ async def test_an_upgrade_becomes_a_tunnel(client: Wire, upstream: RawUpstream) 
     assert await client.rest() == b"bye"
 
 
+async def test_the_last_bytes_into_a_tunnel_arrive_although_the_client_has_gone(
+    client: Wire, upstream: RawUpstream
+) -> None:
+    await client.send(b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+    wire = await upstream.accept()
+    await wire.message()
+    await wire.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+    await client.message(has_body=False)
+    await client.send(b"last words")
+    client.close()
+    assert await wire.rest() == b"last words"
+
+
 async def test_an_upgrade_that_ollama_ignores_is_an_ordinary_answer(
     client: Wire, upstream: RawUpstream
 ) -> None:
@@ -251,6 +264,17 @@ async def test_pipelined_requests_are_answered_in_order(client: Wire, upstream: 
         assert (request.first, request.body) == (b"POST /%d HTTP/1.1" % n, b"%d" % n)
         await wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n%d" % n)
         assert (await client.message()).body == b"%d" % n
+    assert upstream.waiting == 0
+
+
+async def test_a_request_pipelined_behind_a_chunked_body_is_to_be_sent_again(
+    cold_client: Wire, upstream: RawUpstream
+) -> None:
+    body = b"Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n"
+    await cold_client.send(b"POST /1 HTTP/1.1\r\nHost: x\r\n" + body + b"GET /2 HTTP/1.1\r\nHost: x\r\n\r\n")
+    await upstream.answer(OK)
+    assert (await cold_client.message()).get(b"connection") == b"close"
+    assert await cold_client.rest() == b""
     assert upstream.waiting == 0
 
 

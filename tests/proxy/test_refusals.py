@@ -78,6 +78,13 @@ async def test_a_head_over_the_limit_is_refused_even_unfinished(
     assert upstream.wires == []
 
 
+async def test_a_head_with_bare_lf_is_refused_without_waiting_for_an_end_that_never_comes(
+    client: Wire,
+) -> None:
+    await client.send(b"GET / HTTP/1.1\nHost: x\n\n")
+    assert (await client.message()).first == b"HTTP/1.1 400 Bad Request"
+
+
 async def test_another_version_of_http_is_named_in_the_refusal(client: Wire) -> None:
     await client.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
     assert (await client.message()).first == b"HTTP/1.1 505 HTTP Version Not Supported"
