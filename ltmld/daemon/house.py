@@ -139,6 +139,7 @@ class House:
     def close(self) -> None:
         """Close every room, the latest opened first."""
         self.sleeper.close()
+        self.recall.close()
         self.index.close()
         self.ledger.close()
         if self.lock:

@@ -34,7 +34,7 @@ _RECALLABLE = (
 
 # The condition is the partial index's own, word for word: only then does SQLite use it.
 _STANDING = """
-    SELECT * FROM memories
+    SELECT * FROM memories INDEXED BY memories_standing
     WHERE scope = :scope AND state = 'active' AND (pinned = 1 OR kind IN ('identity', 'lesson'))
     ORDER BY pinned DESC, importance DESC, frequency DESC, id
     LIMIT :limit

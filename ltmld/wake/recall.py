@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -31,6 +32,10 @@ from ltmld.wake.ranking import Candidate, Ranked, confidence, ranked
 
 # The neighbors of so many best messages are fetched, where people talk; more change nothing (0.810, LoCoMo).
 _FETCHED_AROUND = 20
+# Each half offers so many units for each hit wanted: the cost of a recall grows with what is read from the ledger.
+_OFFERED_PER_HIT, _OFFERED_MIN = 4, 40
+# Full-text searches that may run beside embeddings; the data plane recalls for four requests at a time.
+_ASIDE = 4
 _ISO_DATE = re.compile(r"\d{4}(?:-\d\d){0,2}")
 _DISPUTED = "(disputed) "
 
@@ -57,6 +62,11 @@ class HybridRecall:
         self._settings = settings
         self._candidates = candidates
         self._clock = clock
+        self._aside = ThreadPoolExecutor(max_workers=_ASIDE, thread_name_prefix="lexical")
+
+    def close(self) -> None:
+        """Let the threads go."""
+        self._aside.shutdown(wait=False)
 
     def recall(
         self,
@@ -79,7 +89,7 @@ class HybridRecall:
         """
         started = time.perf_counter()
         question = read_question(query, names=self._index.names(scope), now=at or self._clock())
-        found = self._find(question, scope=scope, exclude=exclude)
+        found = self._find(question, scope=scope, limit=self._offer(k), exclude=exclude)
         candidates = _candidates(found, question)
         order = ranked(candidates, question)
         # A score says how much a hit matters, from 0 to 1: its share of the best, times how sure the best is.
@@ -92,11 +102,14 @@ class HybridRecall:
         recollection = packed(lines, budget_tokens=budget_tokens, k=k)
         return replace(recollection, took_ms=1000.0 * (time.perf_counter() - started))
 
-    def _find(self, question: Question, *, scope: str, exclude: frozenset[str]) -> _Found:
-        offered = [
-            self._index.lexical(question.text, scope=scope, limit=self._candidates),
-            self._index.semantic(question.bare, scope=scope, limit=self._candidates),
-        ]
+    def _offer(self, k: int) -> int:
+        return min(self._candidates, max(_OFFERED_MIN, _OFFERED_PER_HIT * k))
+
+    def _find(self, question: Question, *, scope: str, limit: int, exclude: frozenset[str]) -> _Found:
+        # Both halves leave the interpreter's lock while they search: side by side they take as long as the slower.
+        aside = self._aside.submit(self._index.lexical, question.text, scope=scope, limit=limit)
+        nearest = self._index.semantic(question.bare, scope=scope, limit=limit)
+        offered = [aside.result(), nearest]
         lexical, cosine = (
             {unit.unit_id: unit.score for unit in half if owner(unit.unit_id) not in exclude}
             for half in offered
