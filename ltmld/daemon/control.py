@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ltmld.core.memory import MemoryKind, MemoryState
 from ltmld.core.ports import JsonObject, Recall, SleepRequest
 from ltmld.core.scope import DEFAULT_SCOPE, is_scope
-from ltmld.daemon import standing, views
+from ltmld.daemon import heap, standing, views
 from ltmld.daemon.lines import import_lines, rfc3339
 from ltmld.daemon.said import Said
 from ltmld.errors import BadInputError
@@ -231,8 +231,10 @@ class LocalControl:
 
     def _index_all(self) -> None:
         """Drain the outbox; nothing is left when a drain, of which there is one at a time, finds nothing."""
-        while self._feeder.drain():
-            pass
+        taken = 0
+        while rows := self._feeder.drain():
+            taken += rows
+        heap.settle(taken)
 
 
 def _scope(body: JsonObject) -> str:

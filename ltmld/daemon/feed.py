@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from ltmld.daemon import heap
 from ltmld.errors import LtmldError
 
 if TYPE_CHECKING:
@@ -45,13 +46,18 @@ class FeedThread:
         if self._thread.is_alive():
             self._thread.join()
 
+    def _drain(self) -> None:
+        taken = 0
+        while not self._stopping.is_set() and (rows := self._feeder.drain()):
+            taken += rows
+        heap.settle(taken)
+
     def _run(self) -> None:
         while not self._stopping.is_set():
             self._woken.wait(PATROL_S)
             self._woken.clear()
             try:
-                while not self._stopping.is_set() and self._feeder.drain():
-                    pass
+                self._drain()
             except LtmldError as error:
                 log.warning("index.behind", error=str(error))
                 self._stopping.wait(PAUSE_S)

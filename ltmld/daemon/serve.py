@@ -22,7 +22,7 @@ import structlog
 
 from ltmld import __version__
 from ltmld.config import split_address
-from ltmld.daemon import logs
+from ltmld.daemon import heap, logs
 from ltmld.daemon.listener import bound_socket
 from ltmld.daemon.lock import FolderLock
 from ltmld.proxy.server import Proxy
@@ -42,6 +42,7 @@ def run(settings: Settings) -> None:
     Raises:
         LtmldError: as ``serve``.
     """
+    heap.bound()
     try:
         import uvloop  # noqa: PLC0415 - not made for every platform
     except ImportError:
