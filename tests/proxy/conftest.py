@@ -11,6 +11,7 @@ import uvloop
 from ltmld.config import ProxySettings
 from ltmld.proxy.server import Proxy
 from tests.support.raw_upstream import RawUpstream, Wire, connect
+from tests.support.serving import serving
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
@@ -37,10 +38,8 @@ async def upstream() -> AsyncIterator[RawUpstream]:
 @pytest.fixture
 async def proxy(upstream: RawUpstream, settings: ProxySettings) -> AsyncIterator[Proxy]:
     """Serve, without an attendant."""
-    plane = Proxy(upstream=("127.0.0.1", upstream.port), settings=settings)
-    await plane.start("127.0.0.1", 0)
-    yield plane
-    await plane.stop()
+    async with serving(upstream.port, settings) as plane:
+        yield plane
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from ltmld.config import ProxySettings
 from ltmld.proxy.answer import Answer
 from ltmld.proxy.head import read_request
-from ltmld.proxy.server import Proxy
 from tests.support.raw_upstream import RawUpstream, chunks, connect
+from tests.support.serving import serving
 
 GET = read_request(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "")
 HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -82,9 +82,7 @@ def test_cuts_do_not_change_what_either_side_sees(
 
 async def _through(pieces: list[bytes], up: list[int], down: list[int]) -> None:
     upstream = await RawUpstream().start()
-    proxy = Proxy(upstream=("127.0.0.1", upstream.port), settings=ProxySettings())
-    await proxy.start("127.0.0.1", 0)
-    async with await connect(proxy.port) as client:
+    async with serving(upstream.port, ProxySettings()) as proxy, await connect(proxy.port) as client:
         for part in cut(
             b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + framed(pieces), up
         ):
@@ -96,5 +94,4 @@ async def _through(pieces: list[bytes], up: list[int], down: list[int]) -> None:
             await wire.send(part)
             await asyncio.sleep(0)
         assert chunks((await client.message()).body) == pieces
-    await proxy.stop()
     await upstream.stop()

@@ -14,6 +14,7 @@ from ltmld.config import ProxySettings
 from ltmld.errors import PortInUseError, SettingsError
 from ltmld.proxy.server import Proxy
 from tests.support.raw_upstream import PATIENCE_S, RawUpstream, Wire, connect, until
+from tests.support.serving import serving
 
 GET = b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -64,13 +65,11 @@ async def test_a_half_closed_client_has_gone_as_it_has_for_ollama(
 async def test_a_client_that_goes_while_ollama_is_being_connected_leaves_nothing(
     upstream: RawUpstream, settings: ProxySettings
 ) -> None:
-    proxy = Proxy(upstream=("127.0.0.1", upstream.port), settings=settings)
-    await proxy.start("127.0.0.1", 0)
-    for _ in range(20):
-        async with await connect(proxy.port) as client:
-            await client.send(GET)
-    await until(lambda: (proxy.stats.requests, proxy.stats.open) == (20, 0))
-    await proxy.stop()
+    async with serving(upstream.port, settings) as proxy:
+        for _ in range(20):
+            async with await connect(proxy.port) as client:
+                await client.send(GET)
+        await until(lambda: (proxy.stats.requests, proxy.stats.open) == (20, 0))
     for wire in upstream.wires:
         await wire.gone()
 
@@ -301,20 +300,18 @@ async def test_an_answer_that_lies_behind_a_reset_is_found(settings: ProxySettin
         listening.listen()
         listening.setblocking(False)
         client.setblocking(False)
-        proxy = Proxy(upstream=listening.getsockname(), settings=settings)
-        await proxy.start("127.0.0.1", 0)
-        await loop.sock_connect(client, ("127.0.0.1", proxy.port))
-        client.send(b"POST /api/blobs/x HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n")
-        ollama, _ = await loop.sock_accept(listening)
-        await until(lambda: bool(select.select([ollama], [], [], 0)[0]))
-        # All at once, before the proxy can look: more body, the answer, and a reset, for the head lies unread.
-        client.send(b"x" * 1000)
-        ollama.send(b"HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 2\r\n\r\nno")
-        ollama.close()
-        answer = await asyncio.wait_for(loop.sock_recv(client, 1000), PATIENCE_S)
-        assert answer.startswith(b"HTTP/1.1 413 Too Large")
-        client.close()
-        await proxy.stop()
+        async with serving(listening.getsockname()[1], settings) as proxy:
+            await loop.sock_connect(client, ("127.0.0.1", proxy.port))
+            client.send(b"POST /api/blobs/x HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n")
+            ollama, _ = await loop.sock_accept(listening)
+            await until(lambda: bool(select.select([ollama], [], [], 0)[0]))
+            # All at once, before the proxy can look: more body, the answer, and a reset, for the head lies unread.
+            client.send(b"x" * 1000)
+            ollama.send(b"HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 2\r\n\r\nno")
+            ollama.close()
+            answer = await asyncio.wait_for(loop.sock_recv(client, 1000), PATIENCE_S)
+            assert answer.startswith(b"HTTP/1.1 413 Too Large")
+            client.close()
 
 
 # --- start and stop ---
@@ -349,11 +346,12 @@ async def test_stopping_lets_an_open_stream_end(client: Wire, proxy: Proxy, upst
 async def test_stopping_breaks_off_what_does_not_end_in_time(
     upstream: RawUpstream, settings: ProxySettings
 ) -> None:
-    proxy = Proxy(
-        upstream=("127.0.0.1", upstream.port), settings=settings.model_copy(update={"grace_s": 0.05})
-    )
-    await proxy.start("127.0.0.1", 0)
-    async with await connect(proxy.port) as client, await connect(proxy.port) as idle:
+    hurried = settings.model_copy(update={"grace_s": 0.05})
+    async with (
+        serving(upstream.port, hurried) as proxy,
+        await connect(proxy.port) as client,
+        await connect(proxy.port) as idle,
+    ):
         await client.send(GET)
         wire = await upstream.accept()
         await wire.message()

@@ -12,6 +12,7 @@ import pytest
 from ltmld.config import ProxySettings
 from ltmld.proxy.server import Proxy
 from tests.support.raw_upstream import RawMessage, RawUpstream, connect
+from tests.support.serving import serving
 
 RECORDINGS = Path(__file__).resolve().parents[1] / "recordings"
 REFUSED = "malformed-request: "
@@ -64,20 +65,13 @@ async def test_the_replay_tool_finds_no_difference(shared: Path) -> None:
         pytest.skip("the replay tool beside the checkout (../shared/tools) is not here")
     spare = await RawUpstream().start()
     await spare.stop()
-    proxy = Proxy(upstream=("127.0.0.1", spare.port), settings=ProxySettings())
-    await proxy.start("127.0.0.1", 0)
-    command = [
-        sys.executable,
-        str(with_tool),
-        "--proxy",
-        f"127.0.0.1:{proxy.port}",
-        "--upstream-listen",
-        f"127.0.0.1:{spare.port}",
-        str(shared / "recordings"),
-    ]
-    replay = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
-    said, _ = await asyncio.wait_for(replay.communicate(), 60)
-    await proxy.stop()
+    async with serving(spare.port, ProxySettings()) as proxy:
+        replay = await asyncio.create_subprocess_exec(
+            *(sys.executable, str(with_tool), "--proxy", f"127.0.0.1:{proxy.port}"),
+            *("--upstream-listen", f"127.0.0.1:{spare.port}", str(shared / "recordings")),
+            stdout=subprocess.PIPE,
+        )
+        said, _ = await asyncio.wait_for(replay.communicate(), 60)
     *differences, summary = said.decode().splitlines()
     assert [line for line in differences if not line.startswith(REFUSED)] == []
     assert summary.endswith("cases the same")
