@@ -7,7 +7,7 @@ import socket
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, cast
 
 PATIENCE_S = 10.0
 """How long anything may take before a test fails; on an idle machine all of it takes milliseconds."""
@@ -115,6 +115,24 @@ class Wire:
                 pass
         except ConnectionError:
             pass
+
+    def hold(self) -> None:
+        """Read nothing, so that the other end has to wait."""
+        cast("asyncio.ReadTransport", self.writer.transport).pause_reading()
+
+    def go_on(self) -> None:
+        """Read again."""
+        cast("asyncio.ReadTransport", self.writer.transport).resume_reading()
+
+    async def unsent(self) -> int:
+        """Wait until nothing leaves any more; return how much has not left."""
+        before, still = -1, 0
+        while still < 20:
+            await asyncio.sleep(0.005)
+            size = self.writer.transport.get_write_buffer_size()
+            still = still + 1 if size == before else 0
+            before = size
+        return before
 
     def close(self) -> None:
         """Close in good order."""
