@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from ltmld.standin.faults import Fault
 from ltmld.standin.server import StandIn, running_standin
 from tests.support.daemon import Daemon, free_port, running_daemon
 
@@ -210,6 +211,22 @@ def test_a_damaged_index_is_rebuilt_and_nothing_is_lost(
         assert not daemon.call("GET", "/api/status")[1]["index"]["broken"]
         assert any("index.broken" in line and "moved" in line for line in daemon.lines)
     assert list((tmp_path / "index").glob("*broken*"))
+
+
+def test_an_ollama_that_dies_mid_stream_is_seen_and_recorded_as_what_it_is(
+    daemon: Daemon, standin: StandIn
+) -> None:
+    standin.inference.faults.append(Fault.CUT)
+    body = {"model": "stand-in:latest", "messages": [{"role": "user", "content": "Tell me of the weather."}]}
+    with pytest.raises((http.client.IncompleteRead, ConnectionError)):
+        ask(daemon, "POST", "/api/chat", json.dumps(body), X_LTMLD_Scope="cut")
+    daemon.wait_for('"scope": "cut"')
+    thread = daemon.call("GET", "/api/threads?scope=cut")[1]["threads"][0]
+    exchange = daemon.call("GET", f"/api/exchanges/{thread['last_exchange_id']}")[1]
+    assert exchange["outcome"] == "failed"
+    assert exchange["error"]
+    assert exchange["messages"][0]["text"] == "Tell me of the weather."
+    assert chat(daemon, "Are you there again?", X_LTMLD_Scope="cut")
 
 
 def test_a_client_that_vanishes_leaves_its_words(models_folder: Path, tmp_path: Path) -> None:
