@@ -3,7 +3,9 @@
 Three ways to the same upstream, in interleaved rounds of one run: direct, through nginx, through ltmld (the
 real ``Proxy`` in a process of its own on uvloop, without memory). Printed are medians; ratios are taken round by round.
 
-- Requests a second: ``wrk``, 64 kept-alive connections, a small JSON answer given by a second nginx. Without
+- Requests a second: ``wrk``, 64 kept-alive connections, a small JSON answer given by a second nginx; once with one
+  and the same request over and over (heads that were seen before are not read again), once with a header that
+  differs in every request. Without
   ``wrk`` or nginx their parts are played in Python, which is slower than what is measured: it is said so.
 - First chunk: one kept-alive connection asks for a stream; the time from sending the request to having its
   first chunk. The ways take turns request by request, so that all of them meet the same noise.
@@ -44,6 +46,14 @@ TARGET_OF_NGINX = 0.5
 TARGET_FIRST_CHUNK_MS = 0.5
 VERSION = b'{"version":"0.33.0"}'
 ASK = b'POST /api/chat HTTP/1.1\r\nHost: x\r\nContent-Length: 40\r\n\r\n{"model":"x","messages":[{"a":"b"}]}    '
+
+VARIED = """
+local n = 0
+request = function()
+  n = n + 1
+  return "GET /api/version HTTP/1.1\\r\\nHost: 127.0.0.1\\r\\nX-Request-Id: " .. n .. "\\r\\n\\r\\n"
+end
+"""
 
 NGINX = """
 daemon off; master_process off; worker_processes 1; pid {folder}/pid; error_log {folder}/error.log crit;
@@ -182,11 +192,15 @@ def _nginx(program: str, folder: Path, servers: str) -> list[str]:
 # --- measuring ---
 
 
-def requests_a_second(port: int, *, seconds: float, cores: set[int]) -> float:
-    """Return the rate at 64 connections."""
+def requests_a_second(port: int, *, seconds: float, cores: set[int], varied: bool = False) -> float:
+    """Return the rate at 64 connections; *varied*: every request has a head of its own (only with wrk)."""
     wrk = shutil.which("wrk")
     if wrk:
         command = [wrk, "-t1", f"-c{CONNECTIONS}", f"-d{seconds:g}s", f"http://127.0.0.1:{port}/api/version"]
+        if varied:
+            with tempfile.NamedTemporaryFile("w", suffix=".lua", delete=False) as script:
+                script.write(VARIED)
+            command += ["-s", script.name]
     else:
         command = _part("load", port, seconds)
     load = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -265,11 +279,19 @@ def measure(arguments: argparse.Namespace) -> dict[str, dict[str, float]]:
         os.sched_setaffinity(0, others)
     with serving(nginx, mine=mine, others=others) as ways:
         rates: dict[str, list[float]] = {way: [] for way in ways}
+        varied: dict[str, list[float]] = {way: [] for way in ways}
         for _ in range(arguments.rounds):
             for way, (port, _) in ways.items():
                 rates[way].append(requests_a_second(port, seconds=arguments.seconds, cores=others))
+                rate = requests_a_second(port, seconds=arguments.seconds, cores=others, varied=True)
+                varied[way].append(rate)
         times = first_chunks({way: port for way, (_, port) in ways.items()}, count=arguments.streams)
-    return {way: _figures(rates[way], rates["direct"], rates.get("nginx"), times[way]) for way in ways}
+    rows = {way: _figures(rates[way], rates["direct"], rates.get("nginx"), times[way]) for way in ways}
+    for way, row in rows.items():
+        row["varied_requests_per_s"] = round(statistics.median(varied[way]))
+        if nginx:
+            row["varied_of_nginx"] = round(statistics.median(map(truediv, varied[way], varied["nginx"])), 3)
+    return rows
 
 
 def _figures(
@@ -303,6 +325,10 @@ def report(figures: dict[str, dict[str, float]]) -> None:
         print(
             f"requests/s of nginx at {CONNECTIONS} connections: {ltmld['of_nginx']:.2f} "
             f"(target: at least {TARGET_OF_NGINX})"
+        )
+        print(
+            f"the same when no head was seen before: {ltmld['varied_requests_per_s']:,.0f}/s, "
+            f"{ltmld['varied_of_nginx']:.2f} of nginx"
         )
 
 
