@@ -31,6 +31,8 @@ class Injection:
 
     ``chain`` is the chain hash of the message it belongs to: the thread's first message for a wake
     block, the user message for a recall note. A branch that shares that message shares its injection.
+    ``model`` is whose prompt it was written for, ``base_system`` that model's own SYSTEM where the client
+    sent none: a replay needs both, and must not depend on what the model's author says today.
     """
 
     id: str
@@ -40,4 +42,6 @@ class Injection:
     text: str
     tokens: int
     created_at: datetime
+    model: str = ""
+    base_system: str = ""
     items: tuple[InjectedItem, ...] = ()

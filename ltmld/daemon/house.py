@@ -17,6 +17,7 @@ from ltmld.daemon.clock import new_id, utc_now
 from ltmld.daemon.control import LocalControl
 from ltmld.daemon.lock import FolderLock
 from ltmld.daemon.sleeper import Sleeper
+from ltmld.errors import IndexBrokenError
 from ltmld.index.index import LocalIndex
 from ltmld.ledger.ledger import Ledger
 from ltmld.models.deferred import DeferredEmbedder
@@ -98,7 +99,11 @@ class House:
         # Nothing is loaded yet: a command that embeds nothing pays nothing, and the daemon prepares it aside.
         minilm = MiniLmEmbedder(folder / "models", threads=settings.models.threads)
         embedder = DeferredEmbedder(minilm) if deferred else minilm
-        index = LocalIndex(folder / "index", embedder)
+        try:
+            index = LocalIndex(folder / "index", embedder)
+        except IndexBrokenError:
+            ledger.close()
+            raise
         feeder = Feeder(ledger, index)
         recall = HybridRecall(
             ledger=ledger,

@@ -1,4 +1,8 @@
-"""Log lines: readable on a terminal, JSON elsewhere; never the words of messages or memories above DEBUG."""
+"""Log lines: readable on a terminal, JSON elsewhere; never the words of messages or memories above DEBUG.
+
+Rules:
+1. A traceback names files, lines and the error's type and message, never the values of variables.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +16,19 @@ def set_up(level: str) -> None:
     """Make ``structlog`` write events of at least *level* to standard error."""
     on_terminal = sys.stderr.isatty()
     renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer() if on_terminal else structlog.processors.JSONRenderer()
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        if on_terminal
+        else structlog.processors.JSONRenderer()
+    )
+    # Never the local variables of a frame: they hold what was said.
+    tracebacks = structlog.processors.ExceptionRenderer(
+        structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
     )
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            *([] if on_terminal else [structlog.processors.dict_tracebacks]),
+            *([] if on_terminal else [tracebacks]),
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),

@@ -18,8 +18,8 @@ from ltmld.ledger.spelling import clean, dumped, loaded_list, moment, stamp
 
 _ADD = """
     INSERT OR IGNORE INTO injections (
-        id, exchange_id, thread_id, chain, kind, text, tokens, items, created_at
-    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+        id, exchange_id, thread_id, chain, kind, text, tokens, items, model, base_system, created_at
+    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
 _NOTE = "INSERT OR IGNORE INTO exchange_injections (exchange_id, injection_id) VALUES (?, ?)"
@@ -52,6 +52,8 @@ def add(connection: sqlite3.Connection, turn: Turn) -> None:
             clean(one.text),
             one.tokens,
             items,
+            clean(one.model),
+            clean(one.base_system),
             stamp(one.created_at),
         )
         connection.execute(_ADD, row)
@@ -83,6 +85,8 @@ def _injection(row: sqlite3.Row) -> Injection:
         chain=row["chain"],
         text=row["text"],
         tokens=row["tokens"],
+        model=row["model"],
+        base_system=row["base_system"],
         created_at=moment(row["created_at"]),
         items=tuple(InjectedItem(**item) for item in loaded_list(row["items"])),
     )

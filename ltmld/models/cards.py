@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import httpx
 
-# A Modelfile changes rarely, and `/api/create`, `/api/pull` and their like empty the shelf at once.
-FRESH_S = 60.0
+# Asking takes Ollama a millisecond or two; a Modelfile made anew is noticed within this time.
+FRESH_S = 15.0
 # Renderers with a default system text that any system message would delete (seen in Ollama's own sources).
 DEFAULTING_RENDERERS = ("olmo3", "qwen3-coder", "glimmer")
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from hashlib import sha256
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -54,9 +55,8 @@ def identify(head: RequestHead, *, trusted_peers: tuple[str, ...]) -> Identity:
     mode = _first(head, (b"x-ltmld-memory",)).lower()
     if head.peer not in trusted_peers:
         return Identity(mode=mode)
-    scope = _first(head, _SCOPE_HEADERS)
     return Identity(
-        scope=scope if is_scope(scope) else DEFAULT_SCOPE,
+        scope=scope_of(_first(head, _SCOPE_HEADERS)),
         thread_key=_first(head, _THREAD_HEADERS)[:_KEY_CHARS_MAX],
         user_name=unquote(_first(head, _USER_NAME_HEADERS)),
         assistant_name=unquote(_first(head, (b"x-ltmld-assistant-name",))),
@@ -64,6 +64,16 @@ def identify(head: RequestHead, *, trusted_peers: tuple[str, ...]) -> Identity:
         at=_moment(_first(head, (b"x-ltmld-at",))),
         mode=mode,
     )
+
+
+def scope_of(name: str) -> str:
+    """Return the scope of a user's *name*: the name itself where it can be one, else a digest of it.
+
+    Two names that cannot be scopes are still two people: they never share a memory, nor the default one.
+    """
+    if not name:
+        return DEFAULT_SCOPE
+    return name if is_scope(name) else f"id-{sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:24]}"
 
 
 def path_of(request: Request, identity: Identity) -> tuple[PathMessage, ...]:

@@ -63,7 +63,7 @@ def _obstacle(request: Request) -> str:
 
 def is_cloud(model: str) -> bool:
     """Tell whether Ollama would send this model's prompt to its cloud, by the name."""
-    return model.endswith((":cloud", "-cloud"))
+    return model.lower().endswith((":cloud", "-cloud"))
 
 
 def background(request: Request) -> str:

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from ltmld.core.ports import RequestHead
+from ltmld.core.scope import is_scope
 from ltmld.wake.identity import Identity, identify, path_of, with_refs
 from ltmld.wire.dialect import Request, dialect_for
 
@@ -39,8 +40,13 @@ def test_headers_of_a_stranger_are_not_believed() -> None:
     assert (found.scope, found.thread_key) == ("default", "")
 
 
-def test_a_malformed_scope_is_the_default_one() -> None:
-    assert identify(a_head((b"x-ltmld-scope", b"../etc")), trusted_peers=TRUSTED).scope == "default"
+def test_names_that_cannot_be_scopes_never_share_a_memory() -> None:
+    names = ["../etc", "josé", "mär ia", "a" * 300]
+    heads = [a_head((b"x-ltmld-scope", name.encode())) for name in names]
+    scopes = {identify(head, trusted_peers=TRUSTED).scope for head in heads}
+    assert len(scopes) == len(names)
+    assert "default" not in scopes
+    assert all(is_scope(scope) for scope in scopes)
 
 
 def test_a_malformed_time_is_no_time() -> None:

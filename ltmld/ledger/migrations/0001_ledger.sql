@@ -122,6 +122,9 @@ CREATE TABLE injections (
     text        TEXT NOT NULL,
     tokens      INTEGER NOT NULL,
     items       TEXT NOT NULL,
+    -- What a replay needs besides the text: the model it was written for, and that model's own SYSTEM.
+    model       TEXT NOT NULL,
+    base_system TEXT NOT NULL,
     created_at  TEXT NOT NULL
 ) STRICT;
 CREATE INDEX injections_by_chain ON injections (thread_id, chain);
