@@ -12,7 +12,8 @@ import asyncio
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -24,6 +25,7 @@ from ltmld.wake.identity import Identity, identify, path_of, with_refs
 from ltmld.wake.injector import Injector, Place, with_injection
 from ltmld.wake.policy import decide
 from ltmld.wake.recorder import ExchangeRecording, Opening, RecordingStats
+from ltmld.wake.replay import replayed
 from ltmld.wire.dialect import dialect_for
 from ltmld.wire.encoding import decoded
 
@@ -39,12 +41,20 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-_T = TypeVar("_T")
-
 # Requests that change models: what is known about them must be asked anew.
 _MODEL_PATHS = ("/api/create", "/api/pull", "/api/copy", "/api/delete")
 # Ledger reads take well under a millisecond; four lookups at a time keep up with any number of chats.
 _THREADS = 4
+# Parsing a megabyte takes 5 to 90 ms (many messages, or one image): from here on it is done beside the event loop.
+_ASIDE_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """What goes upstream, and what of memory stands in it."""
+
+    body: bytes
+    injections: tuple[Injection, ...] = ()
 
 
 @dataclass(slots=True)
@@ -83,12 +93,15 @@ class WakeAttendant:
         self._new_id = new_id
         self._recorded = recorded
         self._injector = Injector(ledger=ledger, recall=recall, settings=settings, clock=clock, new_id=new_id)
-        self._pool = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="wake")
+        # Apart from each other: searches that outlive their deadline must not keep others from their place.
+        self._places = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="place")
+        self._recalls = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="recall")
 
     async def close(self) -> None:
         """Let connections and threads go."""
         await self._cards.close()
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._places, self._recalls):
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def looks_into(self, head: RequestHead) -> bool:
         """Tell whether the request is one of the dialects, and memory is not off for it."""
@@ -129,8 +142,7 @@ class WakeAttendant:
         dialect = dialect_for(head.method, head.path)
         assert dialect is not None  # noqa: S101 - looks_into said so
         coding = (head.get(b"content-encoding") or b"").decode("latin-1")
-        plain = decoded(body, coding, bytes_max=self._body_bytes_max)
-        request = dialect.parse(plain)
+        plain, request = await self._read(dialect, body, coding)
         identity = identify(head, trusted_peers=self._settings.trusted_peers)
         decision = decide(request, mode=identity.mode, settings=self._settings)
         self.stats.looked_into += 1
@@ -138,73 +150,99 @@ class WakeAttendant:
             self.stats.passed += 1
             return Plan(body=body)
         deadline = asyncio.get_running_loop().time() + self._settings.recall_deadline_ms / 1000
-        place = await self._placed(request, identity, deadline)
-        new, sent = None, plain
+        place = await self._placed(request, identity)
+        sent = Sent(body=plain)
         if decision.inject:
-            place, new = await self._recalled(request, place, deadline)
-            sent = await self._written(dialect, request, place, plain)
-        if sent is not plain:
+            sent = await self._injected(dialect, request, place, deadline)
+        if sent.injections:
             self.stats.injected += 1
+        rewritten = sent.body is not plain
         return Plan(
-            body=body if sent is plain else sent,
-            recording=self._recording(head, dialect, request, identity, place, new, plain)
+            body=sent.body if rewritten else body,
+            recording=self._recording(head, dialect, request, identity, place, sent.injections, plain)
             if decision.record
             else None,
-            drop_headers=frozenset({b"content-encoding"}) if sent is not plain and coding else frozenset(),
+            drop_headers=frozenset({b"content-encoding"}) if rewritten and coding else frozenset(),
         )
 
-    async def _placed(self, request: Request, identity: Identity, deadline: float) -> Place:
-        path = path_of(request, identity)
-        return await self._soon(
-            lambda: self._injector.place(
+    async def _read(self, dialect: Dialect, body: bytes, coding: str) -> tuple[bytes, Request]:
+        """Decode and parse; a large body aside, so that the event loop goes on."""
+
+        def read() -> tuple[bytes, Request]:
+            plain = decoded(body, coding, bytes_max=self._body_bytes_max)
+            return plain, dialect.parse(plain)
+
+        if len(body) <= _ASIDE_BYTES:
+            return read()
+        return await asyncio.get_running_loop().run_in_executor(self._places, read)
+
+    async def _placed(self, request: Request, identity: Identity) -> Place:
+        """Find the conversation; reading a few rows has threads and a deadline of its own."""
+
+        def place() -> Place:
+            return self._injector.place(
                 scope=identity.scope,
                 thread_key=identity.thread_key,
-                path=path,
+                path=path_of(request, identity),
                 context_sha256=request.context_sha256,
-            ),
-            deadline,
-        )
+            )
 
-    async def _recalled(
-        self, request: Request, place: Place, deadline: float
-    ) -> tuple[Place, Injection | None]:
-        """Return the place with its new injection, if time allowed to find one."""
+        async with asyncio.timeout(self._settings.commit_deadline_ms / 1000):
+            return await asyncio.get_running_loop().run_in_executor(self._places, place)
+
+    async def _injected(self, dialect: Dialect, request: Request, place: Place, deadline: float) -> Sent:
+        """Return the body with everything the thread was given, and with what was found for it now."""
+        card = await self._card(request.model, deadline)
+        if card is not None and card.cloud and not self._settings.cloud:
+            return Sent(body=request.body)
+        new = await self._found(request, place, card, deadline)
+        self._injector.keep(place, new)
+        place = with_injection(place, new)
+        replay = replayed(request, place, card)
+        write = partial(
+            dialect.inject, request, block=replay.block, base_system=replay.base_system, notes=replay.notes
+        )
+        if not replay.block and not replay.notes:
+            return Sent(body=request.body)
+        if len(request.body) <= _ASIDE_BYTES:
+            return Sent(body=write(), injections=replay.injections)
+        aside = asyncio.get_running_loop().run_in_executor(self._places, write)
+        return Sent(body=await aside, injections=replay.injections)
+
+    async def _card(self, model: str, deadline: float) -> ModelCard | None:
         try:
             async with asyncio.timeout_at(deadline):
-                card = await self._cards.card(request.model)
-            if card and card.cloud and not self._settings.cloud:
-                return replace(place, given=()), None
-            new = await self._soon(lambda: self._new_injection(request, place, card), deadline)
+                return await self._cards.card(model)
+        except TimeoutError:
+            return None
+
+    async def _found(
+        self, request: Request, place: Place, card: ModelCard | None, deadline: float
+    ) -> Injection | None:
+        """Search for something new to tell, while there is time; of a model that is not known, nothing."""
+        if card is None:
+            return None
+        try:
+            async with asyncio.timeout_at(deadline):
+                search = partial(self._new_injection, request, place, card)
+                return await asyncio.get_running_loop().run_in_executor(self._recalls, search)
         except TimeoutError:
             self.stats.recall_timeouts += 1
             log.warning("recall.timeout", deadline_ms=self._settings.recall_deadline_ms)
-            return place, None
-        return with_injection(place, new), new
+            return None
 
-    def _new_injection(self, request: Request, place: Place, card: ModelCard | None) -> Injection | None:
-        context = (card and card.context_tokens) or self._settings.context_tokens
+    def _new_injection(self, request: Request, place: Place, card: ModelCard) -> Injection | None:
+        context = card.context_tokens or self._settings.context_tokens
         prompt = sum(estimate(message.text) for message in request.messages)
         prompt += sum(injection.tokens for injection in place.given)
         new = self._injector.write(place, prompt_tokens=prompt, context_tokens=context)
-        if new and new.kind is InjectionKind.WAKE_BLOCK and not _takes_block(request, card):
+        if new is None:
+            return None
+        if new.kind is InjectionKind.WAKE_BLOCK and request.system is None and not card.takes_system:
             # The model's own system text would be lost: the same words go before the user's first message.
-            return replace(new, kind=InjectionKind.RECALL_NOTE, chain=place.path[-1].chain)
-        return new
-
-    async def _written(self, dialect: Dialect, request: Request, place: Place, plain: bytes) -> bytes:
-        """Return the body with everything the thread was given; the very same bytes when that is nothing."""
-        notes = _notes(request, place)
-        block, base = place.block.text if place.block else "", ""
-        if block and request.system is None:
-            # Without a deadline of its own: the card was read a moment ago, or Ollama is away and says so at once.
-            card = await self._cards.card(request.model)
-            if card is None:
-                block = ""  # the author's SYSTEM is not known, and must not be lost
-            else:
-                base = card.system
-        if not block and not notes:
-            return plain
-        return dialect.inject(request, block=block, base_system=base, notes=notes)
+            new = replace(new, kind=InjectionKind.RECALL_NOTE, chain=place.path[-1].chain)
+        base = card.system if request.system is None else ""
+        return replace(new, model=request.model, base_system=base)
 
     def _recording(
         self,
@@ -213,7 +251,7 @@ class WakeAttendant:
         request: Request,
         identity: Identity,
         place: Place,
-        new: Injection | None,
+        injections: tuple[Injection, ...],
         plain: bytes,
     ) -> ExchangeRecording:
         path, reply_ref = with_refs(place.path, known=len(place.known_ids), refs=identity.refs)
@@ -225,7 +263,7 @@ class WakeAttendant:
             client=(head.get(b"user-agent") or b"").decode("latin-1"),
             started_at=self._clock(),
             request_sha256=hashlib.sha256(plain).hexdigest(),
-            injections=(new,) if new else (),
+            injections=injections,
             reply_ref=reply_ref,
         )
         return ExchangeRecording(
@@ -237,31 +275,3 @@ class WakeAttendant:
             deadline_s=self._settings.commit_deadline_ms / 1000,
             recorded=self._recorded,
         )
-
-    async def _soon(self, work: Callable[[], _T], deadline: float) -> _T:
-        """Run *work* in a thread; raise ``TimeoutError`` when it is not done at *deadline* (loop time)."""
-        async with asyncio.timeout_at(deadline):
-            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
-
-
-def _takes_block(request: Request, card: ModelCard | None) -> bool:
-    return request.system is not None or (card is not None and card.takes_system)
-
-
-def _notes(request: Request, place: Place) -> dict[int, str]:
-    """Return the recall notes of the thread by the index of their message in the request."""
-    by_chain = {
-        injection.chain: injection.text
-        for injection in place.given
-        if injection.kind is InjectionKind.RECALL_NOTE
-    }
-    if not by_chain:
-        return {}
-    indices = [
-        index for index, message in enumerate(request.messages) if message.role not in ("system", "developer")
-    ]
-    return {
-        index: by_chain[item.chain]
-        for index, item in zip(indices, place.path, strict=True)
-        if item.chain in by_chain
-    }

@@ -12,15 +12,18 @@ Rules:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from ltmld.core.hit import Recollection
 from ltmld.core.injection import InjectedItem, Injection, InjectionKind
 from ltmld.core.message import Role
 from ltmld.core.tokens import estimate
+from ltmld.index.units import owner
 from ltmld.wake import block
 from ltmld.wake.identity import after
+from ltmld.wake.shelf import SAME_OPENING, Kept, Shelf
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -28,13 +31,11 @@ if TYPE_CHECKING:
     from ltmld.config import WakeSettings
     from ltmld.core.clock import Clock, NewId
     from ltmld.core.exchange import PathMessage, Placement
-    from ltmld.core.hit import Hit, Recollection
+    from ltmld.core.hit import Hit
     from ltmld.core.memory import Memory
     from ltmld.core.ports import Recall
     from ltmld.ledger.ledger import Ledger
 
-# A lone first message seen again within this time is a retry or a regenerate; later it is a new conversation.
-REGENERATE_WINDOW = timedelta(minutes=10)
 # Above this share of the context memory would push old messages out (`ollama-facts` 2.3).
 PROMPT_SHARE_MAX = 0.7
 # The part of a wake block that identity lines, pinned memories and lessons may take.
@@ -88,6 +89,7 @@ class Injector:
         self._settings = settings
         self._clock = clock
         self._new_id = new_id
+        self._shelf = Shelf()
 
     def place(
         self, *, scope: str, thread_key: str, path: tuple[PathMessage, ...], context_sha256: str = ""
@@ -102,17 +104,24 @@ class Injector:
                 path = after(self._ledger.messages(continued.message_ids), path)
         hashes = [item.chain for item in path]
         found = self._ledger.locate(scope, thread_key=thread_key, chains=hashes)
-        if found is None or (not thread_key and self._begins_anew(found, path)):
-            thread_id = self._new_id("thr")
-            return Place(scope=scope, thread_id=thread_id, thread_key=thread_key, path=path)
+        if found is not None and not thread_key and self._begins_anew(found, path):
+            found = None
+        lately = self._shelf.find(scope, hashes, now=self._now(path))
+        thread_id = found.thread_id if found else lately[-1].thread_id if lately else self._new_id("thr")
+        given = self._ledger.injections(thread_id, hashes) if found else []
         return Place(
             scope=scope,
-            thread_id=found.thread_id,
+            thread_id=thread_id,
             thread_key=thread_key,
             path=path,
-            known_ids=found.message_ids,
-            given=tuple(self._ledger.injections(found.thread_id, hashes)),
+            known_ids=found.message_ids if found else (),
+            given=_joined(given, lately),
         )
+
+    def keep(self, place: Place, new: Injection | None) -> None:
+        """Remember on the shelf where this request stood and what it was given."""
+        kept = Kept(thread_id=place.thread_id, at=self._now(place.path), injection=new)
+        self._shelf.keep(place.scope, place.path[-1].chain, kept)
 
     def write(self, place: Place, *, prompt_tokens: float, context_tokens: int) -> Injection | None:
         """Return the new injection for the place's newest message, or ``None`` when there is nothing to say.
@@ -122,24 +131,23 @@ class Injector:
         limit = min(self._settings.context_share * context_tokens, float(self._settings.budget_tokens))
         if not place.asks or limit < 1 or prompt_tokens > PROMPT_SHARE_MAX * context_tokens:
             return None
+        if any(injection.chain == place.path[-1].chain for injection in place.given):
+            return None
         if place.fresh:
             return self._wake_block(place, budget=limit)
-        if place.given_at(place.path[-1].chain, InjectionKind.RECALL_NOTE) or place.given_at(
-            place.path[-1].chain, InjectionKind.WAKE_BLOCK
-        ):
-            return None
         return self._recall_note(place, budget=min(limit, float(self._settings.note_budget_tokens)))
 
     def _begins_anew(self, found: Placement, path: tuple[PathMessage, ...]) -> bool:
         if len(path) > 1 or not found.message_ids:
             return False
         first = self._ledger.messages(found.message_ids[:1])
-        return bool(first) and self._now(path) - first[0].at > REGENERATE_WINDOW
+        return bool(first) and self._now(path) - first[0].at > SAME_OPENING
 
     def _now(self, path: tuple[PathMessage, ...]) -> datetime:
         return path[-1].at or self._clock()
 
     def _wake_block(self, place: Place, *, budget: float) -> Injection | None:
+        budget -= estimate(block.wake_block(standing=["-"], recalled="-"))
         standing = self._standing(place.scope, budget=STANDING_SHARE * budget)
         spent = sum(estimate(_line(memory)) for memory in standing)
         chosen = self._search(place, budget=budget - spent, exclude={memory.id for memory in standing})
@@ -148,13 +156,18 @@ class Injector:
         return self._injection(place, InjectionKind.WAKE_BLOCK, text, items) if text else None
 
     def _recall_note(self, place: Place, *, budget: float) -> Injection | None:
-        seen = {item.id for injection in place.given for item in injection.items}
+        # A passage stands for its message: what was given in part is not given again.
+        told = [item.id for injection in place.given for item in injection.items]
+        seen = {*told, *map(owner, told)}
+        budget -= estimate(block.recall_note("-"))
         chosen = self._search(place, budget=budget, exclude=seen)
         text = block.recall_note(chosen.text)
         items = tuple(map(_item, chosen.hits))
         return self._injection(place, InjectionKind.RECALL_NOTE, text, items) if text else None
 
     def _search(self, place: Place, *, budget: float, exclude: set[str]) -> Recollection:
+        if budget < 1:
+            return Recollection()
         return self._recall.recall(
             place.path[-1].message.text,
             scope=place.scope,
@@ -193,6 +206,13 @@ class Injector:
 def with_injection(place: Place, injection: Injection | None) -> Place:
     """Return *place* with one more injection given."""
     return replace(place, given=(*place.given, injection)) if injection else place
+
+
+def _joined(given: Sequence[Injection], lately: Sequence[Kept]) -> tuple[Injection, ...]:
+    """Return what the ledger knows, and what only the shelf does; the ledger's word counts at one place."""
+    known = {(injection.chain, injection.kind) for injection in given}
+    only = [one.injection for one in lately if one.injection]
+    return (*given, *(one for one in only if (one.chain, one.kind) not in known))
 
 
 def _line(memory: Memory) -> str:

@@ -117,7 +117,12 @@ class HybridRecall:
         units = {
             unit.unit_id: unit for half in offered for unit in half if owner(unit.unit_id) not in exclude
         }
-        memories = self._memories([unit_id for unit_id, unit in units.items() if unit.kind not in SPEECH])
+        memories = {
+            memory.id: memory
+            for memory in self._memories([name for name, unit in units.items() if unit.kind not in SPEECH])
+            # What only says again what the reader has before him is no recollection.
+            if not all(source.message_id in exclude for source in memory.sources)
+        }
         behind = [source.message_id for memory in memories.values() for source in memory.sources]
         speech = [owner(unit_id) for unit_id, unit in units.items() if unit.kind in SPEECH]
         messages = {message.id: message for message in self._ledger.messages(_once([*speech, *behind]))}
@@ -125,12 +130,9 @@ class HybridRecall:
         self._add_neighbors(found, exclude=exclude)
         return found
 
-    def _memories(self, ids: Sequence[str]) -> dict[str, Memory]:
-        if not ids:
-            return {}
-        return {
-            memory.id: memory for memory in self._ledger.memories_by_id(ids) if memory.state in RECALLABLE
-        }
+    def _memories(self, ids: Sequence[str]) -> list[Memory]:
+        found = self._ledger.memories_by_id(ids) if ids else []
+        return [memory for memory in found if memory.state in RECALLABLE]
 
     def _add_neighbors(self, found: _Found, *, exclude: frozenset[str]) -> None:
         """Add what stands beside the best messages of people's talk: an answer need not share a question's words."""

@@ -4,6 +4,7 @@ Rules:
 1. No method raises and none waits longer than the commit deadline: a stuck ledger costs a memory, never an answer.
 2. A turn is submitted once. What ``commit`` gave up may still reach the ledger; it is counted as late, not lost.
 3. An answer that broke off is recorded as what it is: the user's words whole, the reply as far as it came.
+4. What Ollama refused (4xx) is not recorded: a web page that may not talk to Ollama may not write memories either.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+_REFUSED_MIN, _REFUSED_MAX = 400, 499
+
 
 @dataclass(slots=True)
 class RecordingStats:
@@ -40,6 +43,7 @@ class RecordingStats:
 
     recorded: int = 0
     unrecorded: int = 0
+    refused: int = 0
     late: int = 0
     last_error: str = ""
 
@@ -106,6 +110,10 @@ class ExchangeRecording:
         if self._submitted:
             return
         self._submitted = True
+        if _REFUSED_MIN <= self._status <= _REFUSED_MAX:
+            # Ollama would not have it (no such model, a page of another origin): nobody has talked here.
+            self.stats.refused += 1
+            return
         turn = self._turn(outcome, error=error)
         try:
             future = asyncio.wrap_future(self.ledger.submit_turn(turn))
