@@ -147,6 +147,13 @@ def test_excluded_messages_and_memories_stay_out(house: Remembering) -> None:
     assert house.recall.recall("dog Biscuit", scope="default", exclude=ids).hits == ()
 
 
+def test_a_memory_of_what_the_reader_has_before_him_stays_out(house: Remembering) -> None:
+    house.hear(*TALK)
+    house.learn("Caroline has a dog, Biscuit.", "t1:4")
+    said = [message.id for message in house.ledger.ungathered("default") if message.ref == "t1:4"]
+    assert "Biscuit" not in " ".join(house.texts("dog Biscuit", exclude=frozenset(said)))
+
+
 def test_a_floor_leaves_weak_hits_out(house: Remembering) -> None:
     house.hear(*TALK)
     all_hits = house.recall.recall("dog Biscuit", scope="default").hits
