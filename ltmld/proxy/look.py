@@ -37,10 +37,14 @@ class Look:
         """Return the plan and the whole request to send; *end* ends a chunked body."""
         body = self.payloads[0] if len(self.payloads) == 1 else b"".join(self.payloads)
         plan = await self._attendant.attend(self._request.head, body)
+        if plan.body is body:
+            return plan, self.untouched(end=end, drop=plan.drop_headers)
         drop = plan.drop_headers | EXPECT if self._request.expects_continue else plan.drop_headers
-        if plan.body is not body:
-            return plan, self._request.forward(drop=drop, length=len(plan.body)) + plan.body
-        head = self._request.forward(drop=drop)
+        return plan, self._request.forward(drop=drop, length=len(plan.body)) + plan.body
+
+    def untouched(self, *, end: bytes, drop: frozenset[bytes] = frozenset()) -> bytes:
+        """Return the whole request as it came, without the headers that end here."""
+        head = self._request.forward(drop=drop | EXPECT if self._request.expects_continue else drop)
         if self._request.framing is Framing.CHUNKED:
-            return plan, b"".join([head, *map(frame, self.payloads), end])
-        return plan, head + body
+            return b"".join([head, *map(frame, self.payloads), end])
+        return b"".join([head, *self.payloads])

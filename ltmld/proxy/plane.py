@@ -32,10 +32,10 @@ class Plane:
         self.tasks: set[asyncio.Task[None]] = set()
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Run *work* as a task that ``Proxy.stop`` waits for."""
+        """Run *work* as a task that ``Proxy.stop`` waits for; what it raises is counted, and told to the loop."""
         task = asyncio.get_running_loop().create_task(work)
         self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
+        task.add_done_callback(self._finished)
         return task
 
     def left(self, client: Client) -> None:
@@ -43,3 +43,11 @@ class Plane:
         self.clients.discard(client)
         if self.draining and not self.clients:
             self.empty.set()
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self.tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self.stats.defects += 1
+            told = "ltmld: an exchange went on without memory, or without its record"
+            task.get_loop().call_exception_handler({"message": told, "exception": error, "task": task})

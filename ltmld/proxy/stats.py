@@ -24,6 +24,8 @@ class Stats:
     """Answers that Ollama could not give, or broke off."""
     hang_ups: int = 0
     """Clients that went away before their answer ended."""
+    defects: int = 0
+    """Errors of the attendant or a recording that only a defect of ltmld explains; the answers went on."""
     inference_open: int = 0
     """Open requests that make the model work."""
     last_request_at: float = 0.0

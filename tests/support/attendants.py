@@ -58,6 +58,45 @@ class HoldingRecording:
 
 
 @dataclass(slots=True, kw_only=True)
+class BrokenRecording(HoldingRecording):
+    """A recording that breaks its port's promise in *breaks*: ``commit`` or ``close``."""
+
+    breaks: str
+
+    async def commit(self) -> None:
+        """Break, or commit at once."""
+        self.commits += 1
+        if self.breaks == "commit":
+            raise OverflowError("int too large")
+
+    async def close(self, *, error: str = "") -> None:
+        """Take note of the ending, and perhaps break."""
+        await HoldingRecording.close(self, error=error)
+        if self.breaks == "close":
+            raise OverflowError("int too large")
+
+
+@dataclass(slots=True, kw_only=True)
+class BrokenAttendant:
+    """Looks into everything, and breaks over all of it."""
+
+    bodies: list[bytes] = field(default_factory=list)
+
+    def looks_into(self, head: RequestHead) -> bool:  # noqa: ARG002 - every head
+        """Look into everything."""
+        return True
+
+    async def attend(self, head: RequestHead, body: bytes) -> Plan:  # noqa: ARG002 - whatever it says
+        """Break."""
+        self.bodies.append(body)
+        raise RecursionError("too deep")
+
+    def unavailable(self, head: RequestHead, message: str) -> bytes:  # noqa: ARG002 - never asked
+        """Answer something."""
+        return b"{}"
+
+
+@dataclass(slots=True, kw_only=True)
 class ObedientAttendant:
     """Looks into POST /api/chat, puts *inject* in the body's place, and records with *recording*."""
 
