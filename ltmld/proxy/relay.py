@@ -6,6 +6,8 @@ Rules:
 3. A request is repeated at most once, only when a kept-alive connection died before a byte of an answer,
    and only when all that was sent of it is still here.
 4. Whatever the ending, a recording is closed once, after its commit.
+5. An attendant or a recording that raises, against its port, costs the memory and nothing else: the request,
+   the answer and its end go on, and the defect is counted and told (``Plane.spawn``).
 """
 
 from __future__ import annotations
@@ -181,16 +183,19 @@ class Relay:
             self._plane.spawn(self._attend(look, end))
 
     async def _attend(self, look: Look, end: bytes) -> None:
-        plan, whole = await look.attend(end=end)
-        if plan.recording is not None:
-            self._answer.tap = Tap(plan.recording)
+        whole = b""
+        try:
+            plan, whole = await look.attend(end=end)
+            if plan.recording is not None:
+                self._answer.tap = Tap(plan.recording)
+        finally:  # whatever becomes of memory, the request goes on (rule 5)
+            if not self._over:
+                self._look = None
+                self._upload.whole = True
+                self._upload.send(whole or look.untouched(end=end))
+                self._open()
         if self._over:  # the client left meanwhile
             await self._conclude(error="")
-            return
-        self._look = None
-        self._upload.whole = True
-        self._upload.send(whole)
-        self._open()
 
     # --- to Ollama ---
 
@@ -274,7 +279,8 @@ class Relay:
 
     def _lost_midway(self, error: Exception | None) -> None:
         if self._answer.head is not None and self._answer.gone(error):
-            self._end(error="")
+            if self._answer.ended:  # otherwise the end waits for the commit, which passes it on
+                self._end(error="")
         else:
             self._broken(
                 f"Ollama at {self._plane.pool.url} broke off in the middle of its answer "
@@ -286,9 +292,13 @@ class Relay:
         return self._commit is not None and tap is not None and tap.held_bytes > COMMIT_HELD_BYTES_MAX
 
     async def _committing(self, tap: Tap) -> None:
-        await tap.commit()
-        if self._over:
-            return
+        try:
+            await tap.commit()
+        finally:  # whatever becomes of the record, the client gets its end (rule 5)
+            if not self._over:
+                self._committed()
+
+    def _committed(self) -> None:
         self._answer.committed()
         if self._answer.ended:
             self._end(error="")

@@ -194,6 +194,30 @@ async def test_a_whole_json_answer_is_held_until_it_is_committed(
 
 
 @pytest.mark.usefixtures("attendant")
+@pytest.mark.parametrize("head", [b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.0 200 OK\r\n\r\n"], ids=["1.1", "1.0"])
+@pytest.mark.parametrize("body", [DONE, TOKEN + DONE], ids=["whole", "streamed"])
+async def test_the_terminator_of_an_answer_that_ends_by_closing_waits_and_comes(
+    cold_client: Wire,
+    upstream: RawUpstream,
+    proxy: Proxy,
+    recording: HoldingRecording,
+    head: bytes,
+    body: bytes,
+) -> None:
+    wire = await asked(cold_client, upstream)
+    await wire.send(head + body)
+    await asyncio.wait_for(recording.committing.wait(), PATIENCE_S)
+    wire.close()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(cold_client.until(DONE), 0.05)
+    assert proxy.stats.open == 1
+    recording.may_commit.set()
+    assert (await cold_client.rest()).endswith(body)
+    assert await closed(recording) == [""]
+    assert (recording.order[-2:], proxy.stats.open) == (["committed", "close"], 0)
+
+
+@pytest.mark.usefixtures("attendant")
 async def test_a_body_that_ends_without_terminator_is_passed_whole_and_closed(
     client: Wire, upstream: RawUpstream, recording: HoldingRecording
 ) -> None:
