@@ -9,15 +9,12 @@ Rules:
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator
 
 OPEN, CLOSE = "<ltmld-memory>", "</ltmld-memory>"
 
 GAP = "\n\n"
 """What stands between a block and the client's own words; ``strip`` takes it away again."""
-
-_BLOCK = f"{OPEN}.*?{CLOSE}"
-_INJECTED = re.compile(rf"\A{_BLOCK}(?:{GAP})?|(?:{GAP})?{_BLOCK}", re.DOTALL)
 
 
 def wrap(text: str) -> str:
@@ -27,9 +24,24 @@ def wrap(text: str) -> str:
 
 def strip(text: str) -> str:
     """Return *text* without injected blocks and the gaps that came with them."""
-    return _INJECTED.sub("", text) if OPEN in text else text
+    kept: list[str] = []
+    at = 0
+    for start, end in _blocks(text):
+        kept.append(text[at:start].removesuffix(GAP))
+        leads = not start and text.startswith(GAP, end)
+        at = end + len(GAP) if leads else end
+    return "".join((*kept, text[at:])) if at else text
 
 
 def present(text: str) -> bool:
     """Tell whether *text* holds an injected block."""
-    return OPEN in text and _INJECTED.search(text) is not None
+    return next(_blocks(text), None) is not None
+
+
+def _blocks(text: str) -> Iterator[tuple[int, int]]:
+    """Yield where the blocks stand, each up to the first closing tag; one look at each character at most."""
+    at = text.find(OPEN)
+    while at >= 0 and (close := text.find(CLOSE, at + len(OPEN))) >= 0:
+        end = close + len(CLOSE)
+        yield at, end
+        at = text.find(OPEN, end)

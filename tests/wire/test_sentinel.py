@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import time
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,3 +40,21 @@ def test_an_opening_tag_alone_hides_nothing() -> None:
     assert strip(text) == text
     assert not present(text)
     assert present(wrap("x"))
+
+
+_BLOCK = f"{OPEN}.*?{CLOSE}"
+_AS_A_REGEX = re.compile(rf"\A{_BLOCK}(?:{GAP})?|(?:{GAP})?{_BLOCK}", re.DOTALL)
+
+
+@given(st.lists(st.sampled_from([OPEN, CLOSE, "\n", GAP, "a", "<", OPEN[1:]]), max_size=14).map("".join))
+def test_blocks_go_with_one_gap_each_however_they_stand(text: str) -> None:
+    assert strip(text) == _AS_A_REGEX.sub("", text)
+    assert present(text) == (_AS_A_REGEX.search(text) is not None)
+
+
+@pytest.mark.parametrize("text", [OPEN * 360_000, (OPEN + CLOSE) * 170_000, GAP * 2_500_000 + OPEN])
+def test_five_megabytes_of_tags_are_read_at_once(text: str) -> None:
+    began = time.perf_counter()
+    strip(text)
+    present(text)
+    assert time.perf_counter() - began < 1.0
