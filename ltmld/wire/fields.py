@@ -14,6 +14,9 @@ from ltmld.errors import WireError
 
 Tree = Mapping[str, Any]
 
+COUNT_MAX = 2**63 - 1
+"""Largest number that SQLite stores; Go's counters are int64 too."""
+
 _T = TypeVar("_T")
 
 
@@ -54,10 +57,10 @@ def members(tree: Tree, name: str) -> dict[str, Any]:
 
 
 def count(tree: Tree, *names: str) -> int | None:
-    """Return the first of *names* that is a whole number above -1; anything else counts as not given."""
+    """Return the first of *names* that is a whole number from 0 to ``COUNT_MAX``; others count as not given."""
     for name in names:
         value = tree.get(name)
-        if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= COUNT_MAX:
             return value
     return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ltmld.core.exchange import Usage
+from ltmld.wire.fields import count
 
 _NS_PER_MS = 1e6
 
@@ -12,17 +13,13 @@ _NS_PER_MS = 1e6
 def usage(tree: dict[str, Any]) -> Usage:
     """Return the numbers of a last line; durations come in nanoseconds."""
     return Usage(
-        prompt_tokens=_whole(tree.get("prompt_eval_count")),
-        reply_tokens=_whole(tree.get("eval_count")),
-        prompt_ms=_ms(tree.get("prompt_eval_duration")),
-        reply_ms=_ms(tree.get("eval_duration")),
+        prompt_tokens=count(tree, "prompt_eval_count"),
+        reply_tokens=count(tree, "eval_count"),
+        prompt_ms=_ms(tree, "prompt_eval_duration"),
+        reply_ms=_ms(tree, "eval_duration"),
     )
 
 
-def _whole(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def _ms(value: Any) -> float | None:
-    duration_ns = _whole(value)
+def _ms(tree: dict[str, Any], name: str) -> float | None:
+    duration_ns = count(tree, name)
     return None if duration_ns is None else duration_ns / _NS_PER_MS

@@ -222,6 +222,21 @@ def test_usage_is_read_in_every_dialect() -> None:
     assert reply_of("v1-chat-nonstream").usage == Usage(prompt_tokens=47, reply_tokens=41)
 
 
+@pytest.mark.parametrize("number", [2**63, -1, 10**30, 1.5, "7", True])
+def test_a_number_that_the_ledger_cannot_hold_counts_as_not_given(number: object) -> None:
+    names = ("prompt_eval_count", "eval_count", "prompt_eval_duration", "eval_duration")
+    capture = capture_for("/api/chat")
+    capture.begin(status=200, content_type="application/x-ndjson")
+    capture.feed(json.dumps({"done": True} | dict.fromkeys(names, number)).encode() + b"\n")
+    assert capture.complete
+    assert capture.reply().usage == Usage()
+    capture = capture_for("/v1/chat/completions")
+    capture.begin(status=200, content_type="application/json")
+    usage = {"prompt_tokens": number, "completion_tokens": number}
+    capture.feed(json.dumps({"choices": [{}], "usage": usage}).encode())
+    assert capture.reply().usage == Usage()
+
+
 def test_thinking_is_kept_apart_from_the_answer() -> None:
     for name in ("chat-think-nonstream", "v1-chat-think-stream"):
         reply = reply_of(name)
