@@ -35,8 +35,13 @@ def read(items: Sequence[Any]) -> tuple[Message, ...]:
 
 
 def injected(items: Sequence[Any]) -> bool:
-    """Tell whether a block of ltmld stands in any of them."""
-    return any(present(_words(item)) for item in items)
+    """Tell whether a block of ltmld stands where one is put: in the system text, or the last user message.
+
+    A model repeats what it reads: a block anywhere else is an echo, and says nothing about this request.
+    """
+    system = next((item for item in items if _role(item) is Role.SYSTEM), None)
+    user = next((item for item in reversed(items) if _role(item) is Role.USER), None)
+    return any(present(_words(item)) for item in (system, user) if item is not None)
 
 
 def leading_system(said: Sequence[Message]) -> str | None:
@@ -120,7 +125,7 @@ def _message(item: Any) -> Message:
         role=_role(item),
         text=strip(clean(_words(item))),
         name=clean(fields.text(item, "name") or fields.text(item, "tool_name")),
-        thinking=clean(fields.text(item, "thinking") or fields.text(item, "reasoning")),
+        thinking=strip(clean(fields.text(item, "thinking") or fields.text(item, "reasoning"))),
         attachments=tuple(_attachments(item, parts)),
         tool_calls=tuple(_call(call) for call in fields.items(item, "tool_calls")),
         tool_call_id=clean(fields.text(item, "tool_call_id")),

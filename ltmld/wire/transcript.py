@@ -2,7 +2,8 @@
 
 Rules:
 1. Text and thinking together never exceed ``bytes_max``: what comes later is relayed and not kept.
-2. Where the limit falls inside a character, the whole character is left out.
+2. A block of ltmld that the model repeats is left out, as it is where the client sends the reply back.
+3. Where the limit falls inside a character, the whole character is left out.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 
 from ltmld.core.exchange import Reply, Usage
 from ltmld.core.message import ToolCall
+from ltmld.wire.sentinel import strip
 
 # More calls than any model makes in one answer; beyond it they are relayed and not kept.
 _TOOL_CALLS_MAX = 256
@@ -66,8 +68,8 @@ class Transcript:
     def reply(self) -> Reply:
         """Return what came, as far as it came."""
         return Reply(
-            text="".join(self._text),
-            thinking="".join(self._thinking),
+            text=strip("".join(self._text)),
+            thinking=strip("".join(self._thinking)),
             tool_calls=tuple(
                 ToolCall(name=call.name, arguments=call.arguments, id=call.id)
                 for _, call in sorted(self._calls.items())
