@@ -66,6 +66,7 @@ class AttendStats:
     injected: int = 0
     recall_timeouts: int = 0
     failures: int = 0
+    last_failure: str = ""
 
 
 class WakeAttendant:
@@ -120,7 +121,7 @@ class WakeAttendant:
                 "POST", "/v1/chat/completions" if head.path.startswith("/v1/") else "/api/chat"
             )
         assert dialect is not None  # noqa: S101 - both fixed paths are registered
-        return dialect.error(message)
+        return dialect.error(f"ltmld: {message}")
 
     async def attend(self, head: RequestHead, body: bytes) -> Plan:
         """Look into one request; whatever goes wrong, it passes as it came."""
@@ -229,6 +230,11 @@ class WakeAttendant:
         except TimeoutError:
             self.stats.recall_timeouts += 1
             log.warning("recall.timeout", deadline_ms=self._settings.recall_deadline_ms)
+            return None
+        except Exception as error:  # a broken index costs what it would have found, never the record
+            self.stats.failures += 1
+            self.stats.last_failure = f"{type(error).__name__}: {error}"
+            log.exception("recall.failed", error=type(error).__name__)
             return None
 
     def _new_injection(self, request: Request, place: Place, card: ModelCard) -> Injection | None:

@@ -105,7 +105,7 @@ class Injector:
         hashes = [item.chain for item in path]
         found = self._ledger.locate(scope, thread_key=thread_key, chains=hashes)
         if found is not None and not thread_key and self._begins_anew(found, path):
-            found = None
+            return Place(scope=scope, thread_id=self._new_id("thr"), thread_key="", path=path)
         lately = self._shelf.find(scope, hashes, now=self._now(path))
         thread_id = found.thread_id if found else lately[-1].thread_id if lately else self._new_id("thr")
         given = self._ledger.injections(thread_id, hashes) if found else []
@@ -138,10 +138,15 @@ class Injector:
         return self._recall_note(place, budget=min(limit, float(self._settings.note_budget_tokens)))
 
     def _begins_anew(self, found: Placement, path: tuple[PathMessage, ...]) -> bool:
-        if len(path) > 1 or not found.message_ids:
+        """Tell whether a path with one message of the user is a new conversation that opens like an old one."""
+        said = [place for place, item in enumerate(path) if item.message.role is Role.USER]
+        if len(said) != 1 or not found.message_ids:
             return False
-        first = self._ledger.messages(found.message_ids[:1])
-        return bool(first) and self._now(path) - first[0].at > SAME_OPENING
+        if found.depth <= said[0]:
+            # Only a greeting is known: the application says it to everybody.
+            return True
+        known = self._ledger.messages(found.message_ids[-1:])
+        return bool(known) and self._now(path) - known[0].at > SAME_OPENING
 
     def _now(self, path: tuple[PathMessage, ...]) -> datetime:
         return path[-1].at or self._clock()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -173,3 +174,15 @@ async def test_a_large_body_is_read_beside_the_event_loop_and_injected_as_any_ot
     sent = await room.turn("word " * 100_000 + "dog?", key="large")
     assert sent[0]["role"] == "user", "a prompt that fills the context gets nothing"
     assert room.ledger.counts()["messages"] == 2
+
+
+async def test_an_index_that_fails_costs_what_it_would_have_found_and_not_the_record(room: Room) -> None:
+    def broken(query: str, **asked: object) -> Recollection:
+        raise sqlite3.DatabaseError(f"file is not a database: {query} {asked}")
+
+    room.shelf.recall = broken  # type: ignore[method-assign]  # a file damaged under a running daemon
+    sent = await room.turn(*FIRST)
+    assert [message["role"] for message in sent] == ["user"]
+    assert room.ledger.counts()["messages"] == 2
+    assert room.attendant.stats.failures == 1
+    assert "not a database" in room.attendant.stats.last_failure

@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from ltmld.config import WakeSettings
+from ltmld.core.chain import message_chain
 from ltmld.core.exchange import PathMessage
 from ltmld.core.hit import Hit, Recollection
 from ltmld.core.injection import Injection, InjectionKind
 from ltmld.core.memory import Memory, MemoryKind, Source
+from ltmld.core.message import Message, Role
 from ltmld.core.tokens import estimate
 from ltmld.ledger import Ledger
 from ltmld.wake.injector import Injector, Place, with_injection
@@ -201,3 +203,26 @@ def test_identity_and_pinned_lines_open_the_block_whatever_is_asked(desk: Desk) 
     assert new is not None
     told = [line for line in new.text.splitlines() if line.startswith("- ")]
     assert told == ["- The user must never eat peanuts.", "- The user is called Mara."]
+
+
+def test_a_fixed_greeting_does_not_make_all_conversations_one(desk: Desk) -> None:
+    def greeted(words: str) -> tuple[Place, Injection | None]:
+        opening = Message(role=Role.ASSISTANT, text="Hello! How can I help you today?")
+        said = Message(role=Role.USER, text=words)
+        first = message_chain("", opening)
+        path = (
+            PathMessage(message=opening, chain=first),
+            PathMessage(message=said, chain=message_chain(first, said)),
+        )
+        place = desk.injector.place(scope="default", thread_key="", path=path)
+        new = desk.injector.write(place, prompt_tokens=10, context_tokens=4096)
+        turn = replace(
+            a_turn("x", reply="Well.", exchange=desk.ids("exc")), path=path, thread_id=place.thread_id
+        )
+        desk.ledger.record_turn(replace(turn, reply_chain=desk.ids("chain"), started_at=desk.clock()))
+        return place, new
+
+    first, block = greeted("How is my dog?")
+    second, again = greeted("Where do I live?")
+    assert first.thread_id != second.thread_id
+    assert [one.kind for one in (block, again) if one] == [InjectionKind.WAKE_BLOCK] * 2
