@@ -5,6 +5,7 @@ Rules:
 2. The list of units says which vectors each has (``vectors``, ``digest``): the vector half is kept in step by it,
    and a unit whose digest is recorded has its vectors written.
 3. A file that is no database is put aside and begun anew; ``fresh`` tells that the ledger must fill it.
+4. What was removed is overwritten with zeros; ``purge`` takes its words out of FTS5's segments and the log, too.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ltmld.core.hit import Scored, Unit
 from ltmld.errors import IndexBrokenError
+from ltmld.index.readers import Readers
 from ltmld.index.units import owner
 from ltmld.index.words import terms
 
@@ -42,6 +45,12 @@ CREATE TABLE IF NOT EXISTS names (
     PRIMARY KEY (scope, name)
 ) STRICT, WITHOUT ROWID;
 """
+
+_SET_NOTE = """
+INSERT INTO about (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value
+"""
+# Noted in the transaction that removes something, so that a crash before ``purge`` loses nothing.
+_UNPURGED = "unpurged"
 
 _UPSERT_UNIT = """
 INSERT INTO units (scope, id, owner, kind, vectors, digest) VALUES (?, ?, ?, ?, ?, ?)
@@ -89,8 +98,7 @@ class FullText:
         """
         self._path = path
         self._lock = threading.RLock()
-        self._local = threading.local()
-        self._readers: list[sqlite3.Connection] = []
+        self._readers = Readers(self._connection)
         self._scopes: dict[str, int] = {}
         self.fresh = not path.exists()
         self.aside: Path | None = None
@@ -108,30 +116,26 @@ class FullText:
 
     def close(self) -> None:
         """Close all connections."""
+        self._readers.close()
         with self._lock:
-            for connection in (*self._readers, self._writer):
-                connection.close()
+            self._writer.close()
 
     def note(self, name: str) -> str:
         """Return a note about the index itself, or an empty text."""
-        row = self._reader().execute("SELECT value FROM about WHERE name = ?", (name,)).fetchone()
-        return row[0] if row else ""
+        rows = self._read("SELECT value FROM about WHERE name = ?", (name,))
+        return str(rows[0][0]) if rows else ""
 
     def set_note(self, name: str, value: str) -> None:
         """Keep a note about the index itself."""
         with self._transaction() as writer:
-            writer.execute(
-                "INSERT INTO about (name, value) VALUES (?, ?) "
-                "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-                (name, value),
-            )
+            writer.execute(_SET_NOTE, (name, value))
 
     def listed(self, scope: str, unit_ids: Sequence[str]) -> dict[str, Listed]:
         """Return what is known of units by id; unknown ids are absent."""
         number = self._scope(scope)
         if number is None:
             return {}
-        rows = self._reader().execute(_FIND_UNITS, (_json(unit_ids), number))
+        rows = self._read(_FIND_UNITS, (_json(unit_ids), number))
         return {row[0]: Listed(kind=row[1], vectors=row[2], digest=row[3]) for row in rows}
 
     def put(self, scope: str, units: Sequence[Unit], listed: Mapping[str, Listed]) -> None:
@@ -157,7 +161,7 @@ class FullText:
         number = self._scope(scope)
         if number is None:
             return {}
-        return {row[1]: row[2] for row in self._reader().execute(_FIND_OWNED, (_json(owners), number))}
+        return {row[1]: row[2] for row in self._read(_FIND_OWNED, (_json(owners), number))}
 
     def drop(self, scope: str, owners: Sequence[str]) -> None:
         """Remove all units made of these messages and memories."""
@@ -165,9 +169,12 @@ class FullText:
         if number is None:
             return
         with self._transaction() as writer:
-            for rowid, _, _ in writer.execute(_FIND_OWNED, (_json(owners), number)).fetchall():
+            found = writer.execute(_FIND_OWNED, (_json(owners), number)).fetchall()
+            for rowid, _, _ in found:
                 writer.execute(f"DELETE FROM fulltext_{number} WHERE rowid = ?", (rowid,))  # noqa: S608 - a number
                 writer.execute("DELETE FROM units WHERE number = ?", (rowid,))
+            if found:
+                writer.execute(_SET_NOTE, (_UNPURGED, "yes"))
 
     def forget_vectors(self) -> None:
         """Note that no unit has vectors any more: all are to be made again."""
@@ -180,24 +187,24 @@ class FullText:
         if number is None or not words or limit <= 0:
             return []
         match = " OR ".join(f'"{word}"' for word in words)
-        rows = self._reader().execute(_SEARCH.format(table=number), (match, limit))
+        rows = self._read(_SEARCH.format(table=number), (match, limit))
         # FTS5's bm25() is negative, the better the lower.
         return [Scored(unit_id=row[0], kind=row[1], score=-row[2]) for row in rows]
 
     def names(self, scope: str) -> frozenset[str]:
         """Return the names of the people in a scope."""
         number = self._scope(scope)
-        rows = self._reader().execute("SELECT name FROM names WHERE scope = ?", (number,))
+        rows = self._read("SELECT name FROM names WHERE scope = ?", (number,))
         return frozenset(row[0] for row in rows)
 
     def count(self, scope: str, *, memories: bool = False) -> int:
         """Return the number of units in a scope, or of its memories alone."""
         only = "AND kind NOT IN ('message', 'passage')" if memories else ""
-        row = self._reader().execute(
+        rows = self._read(
             f"SELECT count(*) FROM units WHERE scope = ? {only}",  # noqa: S608 - one of two constants
             (self._scope(scope),),
         )
-        return int(row.fetchone()[0])
+        return int(rows[0][0])
 
     def wipe(self) -> None:
         """Remove all units of all scopes."""
@@ -206,6 +213,24 @@ class FullText:
                 writer.execute(f"DELETE FROM fulltext_{number}")  # noqa: S608 - a number
             for table in ("units", "names", "about"):
                 writer.execute(f"DELETE FROM {table}")  # noqa: S608 - constants
+            writer.execute(_SET_NOTE, (_UNPURGED, "yes"))
+
+    def purge(self) -> None:
+        """Take the words of removed units out of the file and its log; at once when nothing was removed.
+
+        FTS5 keeps a removed word until its segments are merged (its own ``secure-delete`` needs SQLite 3.42).
+        A log that is being read is left for the next call.
+        """
+        if not self.note(_UNPURGED):
+            return
+        with self._transaction() as writer:
+            for (number,) in writer.execute("SELECT number FROM scopes").fetchall():
+                table = f"fulltext_{number}"
+                writer.execute(f"INSERT INTO {table} ({table}) VALUES ('optimize')")  # noqa: S608 - a number
+        with self._lock:
+            busy = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        if not busy:
+            self.set_note(_UNPURGED, "")
 
     def _opened(self) -> sqlite3.Connection:
         writer = self._connection()
@@ -213,6 +238,7 @@ class FullText:
             writer.execute("PRAGMA journal_mode = WAL")
             # NORMAL, not FULL: after a power cut the ledger hands over again what was lost here.
             writer.execute("PRAGMA synchronous = NORMAL")
+            writer.execute("PRAGMA secure_delete = ON")
             writer.executescript(_SCHEMA)
             writer.execute("SELECT count(*) FROM units").fetchone()
         except sqlite3.DatabaseError:
@@ -223,14 +249,9 @@ class FullText:
     def _connection(self) -> sqlite3.Connection:
         return sqlite3.connect(self._path, isolation_level=None, timeout=30.0, check_same_thread=False)
 
-    def _reader(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._local.connection = self._connection()
-            connection.execute("PRAGMA query_only = ON")
-            with self._lock:
-                self._readers.append(connection)
-        return connection
+    def _read(self, query: str, values: Sequence[object]) -> list[Any]:
+        with self._readers.one() as connection:
+            return connection.execute(query, values).fetchall()
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -246,10 +267,10 @@ class FullText:
     def _scope(self, name: str) -> int | None:
         number = self._scopes.get(name)
         if number is None:
-            row = self._reader().execute("SELECT number FROM scopes WHERE name = ?", (name,)).fetchone()
-            if row is None:
+            rows = self._read("SELECT number FROM scopes WHERE name = ?", (name,))
+            if not rows:
                 return None
-            number = self._scopes[name] = int(row[0])
+            number = self._scopes[name] = int(rows[0][0])
         return number
 
     def _new_scope(self, writer: sqlite3.Connection, name: str) -> int:

@@ -31,6 +31,9 @@ _VECTORS_PER_UNIT = 1.25
 # Memories are looked for among so many nearest vectors; beyond that they are not similar to anything.
 _SIMILAR_VECTORS = 200
 
+# Full text and Chroma hold what was said: only its owner may look.
+_FOLDER_MODE = 0o700
+
 Answer = TypeVar("Answer")
 
 
@@ -44,7 +47,9 @@ class LocalIndex:
             IndexBrokenError: the folder cannot be written.
         """
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+            # One that is there already is closed to others, too: the files in it are readable by all.
+            folder.chmod(_FOLDER_MODE)
         except OSError as error:
             raise IndexBrokenError(
                 f"{folder} cannot be made: {error}. Make it writable, or point data_dir elsewhere."
@@ -52,6 +57,7 @@ class LocalIndex:
         self._folder = folder
         self._embedder = embedder
         self._writing = threading.RLock()
+        self._closed = False
         self._mark = folder / "stale"
         self._fulltext = FullText(folder / "fulltext.sqlite3")
         self._vectors: Vectors | None = None
@@ -74,13 +80,20 @@ class LocalIndex:
         self._mark.unlink(missing_ok=True)
 
     def mended(self) -> None:
-        """Everything the ledger handed over is in: what was broken is whole again."""
+        """Everything the ledger handed over is in: what was broken is whole again, what was removed is gone.
+
+        Raises:
+            IndexBrokenError: full text cannot be written.
+        """
+        with self._writing, _translated(self._folder):
+            self._fulltext.purge()
         if self._vectors is not None or self._embedder is None:
             self.broken = ""
 
     def close(self) -> None:
-        """Close both halves."""
+        """Close both halves; whoever asks later is refused."""
         with self._writing:
+            self._closed = True
             if self._vectors is not None:
                 self._vectors.close()
             self._fulltext.close()
@@ -212,7 +225,11 @@ class LocalIndex:
         return bool(self._on_vectors(write))
 
     def _on_vectors(self, action: Callable[[Vectors], Answer]) -> Answer | None:
-        """Do something with the vectors; when Chroma fails, begin anew with an empty folder and return ``None``."""
+        """Do something with the vectors; when Chroma fails, begin anew with an empty folder and return ``None``.
+
+        Raises:
+            IndexBrokenError: the index was closed.
+        """
         vectors = self._vectors
         if vectors is None:
             return None
@@ -220,6 +237,8 @@ class LocalIndex:
             return action(vectors)
         except IndexBrokenError as error:
             with self._writing:
+                if self._closed:
+                    raise
                 if vectors is self._vectors and self._embedder is not None:
                     self._begin_anew(self._embedder, why=str(error))
             return None

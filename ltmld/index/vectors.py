@@ -5,7 +5,8 @@ Rules:
 2. A unit has one vector under its id and further ones under ``<id>#<n>``; its best vector counts.
 3. Queries are never filtered by Chroma: a ``where`` costs 9 ms at 10,000 vectors and 108 ms at 100,000, an
    unfiltered query 1 and 3 ms.
-4. Nothing leaves the machine: telemetry is off, and vectors always come from our embedder.
+4. Chroma is taken apart (``wipe``, ``close``) while nobody uses it, and is never started again after ``close``.
+5. Nothing leaves the machine: telemetry is off, and vectors always come from our embedder.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ltmld.errors import IndexBrokenError
+from ltmld.index.gate import Gate
 
 # Chroma's own limit is 5,461 ids a call; smaller calls keep a query from waiting behind a long write.
 _WRITE_MAX = 512
@@ -32,12 +34,14 @@ class Vectors:
         self._embedder = embedder
         self._dimension = dimension
         self._lock = threading.Lock()
+        self._gate = Gate()
+        self._closed = False
         self._client: Any = None
         self._collections: dict[str, Any] = {}
 
     def open(self) -> None:
         """Start Chroma and look whether every collection of ours still answers."""
-        with self._lock, _translated(self._folder):
+        with self._gate.alone(), _translated(self._folder):
             client = self._started()
             for found in client.list_collections():
                 if (found.metadata or {}).get("embedder") == self._embedder:
@@ -47,8 +51,9 @@ class Vectors:
                     client.delete_collection(found.name)
 
     def close(self) -> None:
-        """Stop Chroma."""
-        with self._lock:
+        """Stop Chroma for good, once those who ask it have their answers."""
+        with self._gate.alone():
+            self._closed = True
             self._collections.clear()
             if self._client is not None:
                 self._client.close()
@@ -59,8 +64,8 @@ class Vectors:
         import numpy as np  # noqa: PLC0415 - late: the data plane serves first
 
         ids = list(vectors)
-        with _translated(self._folder):
-            collection = self._collection(scope)
+        with self._gate.together(), _translated(self._folder):
+            collection = self._made_collection(scope)
             for start in range(0, len(ids), _WRITE_MAX):
                 part = ids[start : start + _WRITE_MAX]
                 collection.upsert(ids=part, embeddings=np.stack([vectors[name] for name in part]))
@@ -69,15 +74,17 @@ class Vectors:
         """Remove vectors by id; unknown ones are ignored."""
         if not ids:
             return
-        with _translated(self._folder):
+        with self._gate.together(), _translated(self._folder):
             collection = self._collection(scope)
-            for start in range(0, len(ids), _WRITE_MAX):
+            for start in range(0, len(ids) if collection else 0, _WRITE_MAX):
                 collection.delete(ids=list(ids[start : start + _WRITE_MAX]))
 
     def nearest(self, scope: str, queries: Any, *, limit: int) -> list[list[tuple[str, float]]]:
         """Return, for each row of *queries*, up to *limit* ids of vectors with their cosine, best first."""
-        with _translated(self._folder):
+        with self._gate.together(), _translated(self._folder):
             collection = self._collection(scope)
+            if collection is None:
+                return [[] for _ in queries]
             found = collection.query(query_embeddings=queries, n_results=limit, include=["distances"])
         return [
             [(name, 1.0 - distance) for name, distance in zip(names, distances, strict=True)]
@@ -86,13 +93,15 @@ class Vectors:
 
     def wipe(self) -> None:
         """Remove every collection."""
-        with self._lock, _translated(self._folder):
+        with self._gate.alone(), _translated(self._folder):
             client = self._started()
             for found in client.list_collections():
                 client.delete_collection(found.name)
             self._collections.clear()
 
     def _started(self) -> Any:
+        if self._closed:
+            raise IndexBrokenError(f"Chroma in {self._folder} was closed: ltmld is stopping.")
         if self._client is None:
             # Late: importing Chroma takes 0.7 s, and the data plane serves meanwhile.
             import chromadb  # noqa: PLC0415 - see above
@@ -107,6 +116,19 @@ class Vectors:
         return self._client
 
     def _collection(self, scope: str) -> Any:
+        """Return a scope's collection, ``None`` where nothing was ever put: reading makes none."""
+        from chromadb.errors import NotFoundError  # noqa: PLC0415 - late, as Chroma is
+
+        with self._lock:
+            if scope not in self._collections:
+                name = collection_name(scope, self._embedder)
+                try:
+                    self._collections[scope] = self._started().get_collection(name, embedding_function=None)
+                except NotFoundError:
+                    return None
+            return self._collections[scope]
+
+    def _made_collection(self, scope: str) -> Any:
         with self._lock:
             collection = self._collections.get(scope)
             if collection is None:
