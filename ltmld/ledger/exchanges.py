@@ -25,6 +25,9 @@ from ltmld.errors import NotFoundError
 from ltmld.ledger import branches, injections, outbox, threads
 from ltmld.ledger.spelling import clean, dumped, loaded_list, packed, stamp, unpacked
 
+# SQLite's integers have 64 bits.
+COUNT_END = 2**63
+
 _EXISTING = "SELECT thread_id, reply_message_id FROM exchanges WHERE id = ?"
 
 _PROMPT = "SELECT prompt_message_id FROM exchanges WHERE id = ?"
@@ -148,8 +151,8 @@ def exchange_row(turn: Turn, *, prompt_id: str | None, reply_id: str | None, now
         "prompt_message_id": prompt_id,
         "reply_message_id": reply_id,
         "thinking": packed(reply.thinking),
-        "prompt_tokens": reply.usage.prompt_tokens,
-        "reply_tokens": reply.usage.reply_tokens,
+        "prompt_tokens": _countable(reply.usage.prompt_tokens),
+        "reply_tokens": _countable(reply.usage.reply_tokens),
         "prompt_ms": reply.usage.prompt_ms,
         "reply_ms": reply.usage.reply_ms,
         "started_at": stamp(turn.started_at),
@@ -190,6 +193,11 @@ def exchange(connection: sqlite3.Connection, exchange_id: str) -> dict[str, Any]
 def prompt_id(connection: sqlite3.Connection, exchange_id: str) -> str:
     """Return the id of the message that the exchange answered."""
     return str(connection.execute(_PROMPT, (exchange_id,)).fetchone()["prompt_message_id"])
+
+
+def _countable(count: int | None) -> int | None:
+    # A count that SQLite cannot hold is no count, and no reason to lose the exchange.
+    return count if count is not None and -COUNT_END <= count < COUNT_END else None
 
 
 def _recorded(connection: sqlite3.Connection, exchange_id: str) -> Recorded | None:

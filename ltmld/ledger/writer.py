@@ -17,6 +17,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
 from queue import Empty, Queue
@@ -30,6 +31,9 @@ from ltmld.ledger.schema import writing
 
 # One fsync for this many jobs is already lost in their own cost; more would only delay the first of them.
 GROUP_MAX = 64
+
+# What Python's sqlite3 raises for a number beyond 64 bits, and for half a character.
+_UNSTORABLE = (OverflowError, UnicodeEncodeError)
 
 Result = TypeVar("Result")
 
@@ -57,6 +61,10 @@ class Job(Generic[Result]):
         """Tell the one who waits."""
         if isinstance(self.error, sqlite3.Error):
             told = worded(self.error, self._path)
+            told.__cause__ = self.error
+            self.future.set_exception(told)
+        elif isinstance(self.error, _UNSTORABLE):
+            told = LedgerError(f"{self._path} cannot hold a value and nothing was written: {self.error}.")
             told.__cause__ = self.error
             self.future.set_exception(told)
         elif self.error is not None:
@@ -188,9 +196,21 @@ class Writer:
                 connection.execute("RELEASE job")
             connection.execute("COMMIT")
         except sqlite3.Error as error:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
+            self._rolled_back()
             for job in group:
                 job.error = job.error or error
             return False
         return True
+
+    def _rolled_back(self) -> None:
+        """Leave no transaction open; a connection that cannot even roll back is replaced."""
+        try:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            self._connection.execute("SELECT 1")
+        except sqlite3.Error:
+            with suppress(sqlite3.Error):
+                self._connection.close()
+            # Where it cannot be opened either, the next group fails on the closed one and tries again.
+            with suppress(sqlite3.Error):
+                self._connection = writing(self._path)

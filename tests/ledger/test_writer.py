@@ -7,12 +7,13 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import sqlite_utils
 
-from ltmld.core.exchange import Recorded
+from ltmld.core.exchange import Recorded, Reply, Usage
 from ltmld.errors import LedgerBusyError, LedgerError, RefusedError
 from ltmld.ledger import Ledger
 from ltmld.ledger.writer import GROUP_MAX, Writer
@@ -269,3 +270,39 @@ def test_the_writer_syncs_fully(ledger: Ledger) -> None:
 def test_a_writer_that_cannot_open_its_file_says_so(tmp_path: Path) -> None:
     with pytest.raises(LedgerError, match="cannot be opened"):
         Writer(tmp_path / "nothing" / "ledger.sqlite3", queue_max=1)
+
+
+def test_a_rollback_that_fails_costs_its_jobs_and_not_the_writer(ledger: Ledger) -> None:
+    """SQLite's authorizer refuses to end the transaction either way, as a file gone bad does."""
+
+    def refuse(action: int, operation: str | None, *_: str | None) -> int:
+        ends = action == sqlite3.SQLITE_TRANSACTION and operation in ("COMMIT", "ROLLBACK")
+        return sqlite3.SQLITE_DENY if ends else sqlite3.SQLITE_OK
+
+    failed = ledger._writer.submit(lambda connection: connection.set_authorizer(refuse))
+    with pytest.raises(LedgerError, match="not authorized"):
+        failed.result(10)
+    assert ledger.submit_turn(a_turn("hello")).result(10).new_message_ids
+    with ledger._readers.snapshot() as connection:
+        assert connection.execute("SELECT count(*) FROM messages").fetchone()[0] == 1
+
+
+def test_a_connection_that_is_gone_is_opened_again(ledger: Ledger) -> None:
+    ledger._writer.run(lambda connection: connection.close(), alone=True)
+    with pytest.raises(LedgerError):
+        ledger.submit_turn(a_turn("hello")).result(10)
+    assert ledger.submit_turn(a_turn("hello")).result(10).new_message_ids
+
+
+@pytest.mark.parametrize("bad", [{"status": 2**63}, {"request_sha256": "\ud83d"}, {"status": 2j}])
+def test_a_value_that_cannot_be_stored_is_a_ledger_error(ledger: Ledger, bad: dict[str, object]) -> None:
+    with pytest.raises(LedgerError):
+        ledger.submit_turn(replace(a_turn("hello"), **bad)).result(10)  # type: ignore[arg-type]
+    assert ledger.record_turn(a_turn("hello")).new_message_ids
+
+
+def test_a_token_count_beyond_all_bounds_costs_the_count_and_not_the_exchange(ledger: Ledger) -> None:
+    usage = Usage(prompt_tokens=2**64 - 1, reply_tokens=7)
+    recorded = ledger.record_turn(replace(a_turn("hello"), reply=Reply(text="hi", usage=usage)))
+    shown = ledger.exchange(recorded.exchange_id)
+    assert (shown["prompt_tokens"], shown["reply_tokens"]) == (None, 7)
