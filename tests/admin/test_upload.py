@@ -57,6 +57,6 @@ async def test_one_byte_above_the_limit_refuses_the_import() -> None:
     await upload.receive(pieces(10, LINE))
     upload.close()
     upload = Upload(bytes_max=999)
-    with pytest.raises(BadInputError, match="admin.import_bytes_max"):
+    with pytest.raises(BadInputError, match=r"admin\.import_bytes_max"):
         await upload.receive(pieces(10, LINE))
     upload.close()
