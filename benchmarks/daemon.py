@@ -25,11 +25,14 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from ltmld.admin.token import read
+from ltmld.cli.client import RemoteControl
 from ltmld.config import Settings
 from ltmld.core.memory import Memory, MemoryKind, Source
 from ltmld.core.proposal import Learn
 from ltmld.daemon.clock import new_id
 from ltmld.daemon.house import House
+from ltmld.errors import DaemonAbsentError
 from ltmld.ledger.imports import ImportLine
 
 NAMES = ("Ana", "Ben", "Carla", "Deniz", "Emil", "Fatma", "Goran", "Hana", "Ivo", "Jana")
@@ -155,7 +158,7 @@ def serving(data_dir: Path, *, upstream: int) -> Iterator[tuple[int, dict[str, f
     try:
         _until_answers(port, "/api/version", daemon)
         answered_s = time.perf_counter() - began
-        _until_answers(admin, "/healthz", daemon)
+        _until_ready(admin, data_dir, daemon)
         ready_s = time.perf_counter() - began
         time.sleep(2)  # what the start left over is put away; nothing is waited for
         start: dict[str, float] = {
@@ -286,6 +289,19 @@ def _until_answers(port: int, path: str, daemon: subprocess.Popen[bytes]) -> Non
             pass
         time.sleep(0.005)  # a poll, and the resolution of the number
     raise SystemExit(f"nothing answers on port {port}")
+
+
+def _until_ready(port: int, data_dir: Path, daemon: subprocess.Popen[bytes]) -> None:
+    """Wait until the daemon says that memory is ready."""
+    ends = time.perf_counter() + READY_WITHIN_S
+    while time.perf_counter() < ends and daemon.poll() is None:
+        try:
+            if RemoteControl("127.0.0.1", port, token=read(data_dir)).status()["memory"] == "ready":
+                return
+        except DaemonAbsentError:
+            pass
+        time.sleep(0.005)  # a poll, and the resolution of the number
+    raise SystemExit("memory did not get ready")
 
 
 def resident_mb(pid: float) -> float:

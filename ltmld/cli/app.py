@@ -68,10 +68,15 @@ for _register in (
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
+    # Whatever is written holds a person's words: readable by its owner alone.
+    os.umask(0o077)
     try:
         app(prog_name="ltmld")
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+    except UnicodeError:
+        _say("What was typed or piped in is not UTF-8. Write it in UTF-8, or set LC_ALL=C.UTF-8.")
+        sys.exit(2)
     # The last line: whatever nobody foresaw still ends as a sentence, not as a traceback.
     except Exception as error:
         if os.environ.get("LTMLD_DEBUG"):

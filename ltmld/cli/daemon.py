@@ -93,6 +93,8 @@ def _requests_line(facts: dict[str, Any]) -> str:
         "recall_timeouts",
     )
     shown = [f"{counted[name]} {name.replace('_', ' ')}" for name in known if counted.get(name)]
+    if counted.get("failures"):
+        shown.append(f"{counted['failures']} WITHOUT MEMORY ({counted.get('last_failure')})")
     if counted.get("unrecorded"):
         reason = counted.get("last_error") or "the log says why"
         shown.append(f"{counted['unrecorded']} NOT RECORDED ({reason})")

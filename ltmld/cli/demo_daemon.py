@@ -86,9 +86,9 @@ class DemoDaemon:
             process.wait()
 
     def _ready(self, pid: int) -> bool:
-        # Its control plane answers last of all, when memory is warm.
         try:
-            return RemoteControl("127.0.0.1", self._admin_port, token="").pid() == pid
+            control = self.control
+            return control.pid() == pid and control.status()["memory"] == "ready"
         except DaemonAbsentError:
             return False
 

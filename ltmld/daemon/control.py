@@ -63,6 +63,8 @@ class LocalControl:
         """What the data plane counted since its start."""
         self.wake_stats: Stats = _nothing
         """What wake counted: ``recorded``, ``unrecorded``, ``injected``, ``last_error``, ..."""
+        self.readiness: Callable[[], str] = lambda: "ready"
+        """``ready``, or ``preparing`` while the embedder is being made or loaded."""
         self.embedder: Callable[[], str] = lambda: settings.models.embedder
         """The embedder's name, or why there is none (yet)."""
 
@@ -70,6 +72,7 @@ class LocalControl:
         """Tell how everything stands."""
         return {
             **standing.daemon(self._settings, now=self._clock(), started_at=self._started_at),
+            "memory": self.readiness(),
             "proxy": self.proxy_stats(),
             "wake": self.wake_stats(),
             "ledger": standing.ledger(self._ledger, self._settings.data_dir),

@@ -104,7 +104,9 @@ class House:
         except IndexBrokenError:
             ledger.close()
             raise
-        feeder = Feeder(ledger, index)
+        feeder = Feeder(
+            ledger, index, opened=embedder.settled if isinstance(embedder, DeferredEmbedder) else None
+        )
         recall = HybridRecall(
             ledger=ledger,
             index=index,
@@ -130,6 +132,7 @@ class House:
         )
         if isinstance(embedder, DeferredEmbedder):
             control.embedder = lambda: embedder.standing
+            control.readiness = lambda: "ready" if embedder.settled.is_set() else "preparing"
         return cls(
             ledger=ledger,
             embedder=embedder,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 from pathlib import Path
@@ -37,8 +38,10 @@ class FolderLock:
                 f"Another ltmld (process {holder}) works on {folder}. "
                 "Stop it first, or choose another folder with LTMLD_DATA_DIR."
             ) from error
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
+        # Naming the holder is a courtesy: a full disk must not keep the daemon from serving.
+        with contextlib.suppress(OSError):
+            os.ftruncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
 
     def release(self) -> None:
         """Give the lock back; a second call does nothing."""

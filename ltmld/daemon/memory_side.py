@@ -17,7 +17,7 @@ from ltmld.daemon.clock import new_id, utc_now
 from ltmld.daemon.feed import FeedThread
 from ltmld.daemon.house import House
 from ltmld.daemon.nightly import Nightly
-from ltmld.errors import EmbedderError, IndexBrokenError, LedgerError
+from ltmld.errors import EmbedderError, IndexBrokenError, LedgerError, LtmldError
 from ltmld.models.cards import ModelCards
 from ltmld.models.deferred import DeferredEmbedder
 from ltmld.wake.attendant import WakeAttendant
@@ -74,6 +74,7 @@ class MemorySide:
         if self.house is None or self.feed is None:
             return
         started_at = utc_now()
+        log.info("embedder.preparing", remark="the first time it is made, which takes half a minute")
         try:
             if isinstance(self.house.embedder, DeferredEmbedder):
                 self.house.embedder.prepare()
@@ -84,7 +85,12 @@ class MemorySide:
 
     async def serve(self, door: socket.socket, stopping: asyncio.Event) -> None:
         """Serve the control plane on the listening socket *door* until *stopping* is set."""
-        token = tokens.load_or_make(self.settings.data_dir)
+        try:
+            token = tokens.load_or_make(self.settings.data_dir)
+        except LtmldError:
+            # Said at the start; the data plane goes on without a control plane.
+            await stopping.wait()
+            return
         app = make_app(self.control, token=token, settings=self.settings.admin)
         server = uvicorn.Server(
             uvicorn.Config(

@@ -21,10 +21,12 @@ from typing import TYPE_CHECKING
 import structlog
 
 from ltmld import __version__
+from ltmld.admin import token as tokens
 from ltmld.config import split_address
 from ltmld.daemon import heap, logs
 from ltmld.daemon.listener import bound_socket
 from ltmld.daemon.lock import FolderLock
+from ltmld.errors import LtmldError
 from ltmld.proxy.server import Proxy
 
 if TYPE_CHECKING:
@@ -75,12 +77,13 @@ async def _serve_locked(settings: Settings, lock: FolderLock) -> None:
     proxy = Proxy(upstream=_upstream(settings.upstream), settings=settings.proxy)
     try:
         await proxy.start(*split_address(settings.listen))
-        card = write_card(settings)
+        card = _card(settings)
         log.info("proxy.listening", address=settings.listen, upstream=settings.upstream, version=__version__)
         try:
             await _serve_both(settings, lock, proxy, door, stopping)
         finally:
-            card.unlink(missing_ok=True)
+            if card:
+                card.unlink(missing_ok=True)
     finally:
         await proxy.stop()
         door.close()
@@ -105,11 +108,12 @@ async def _remember(
 ) -> None:
     """Open memory, hand it to the proxy, prepare the rest, serve the control plane, put it all away at the end."""
     memory = await asyncio.to_thread(_memory, settings, lock, proxy)
+    preparing = asyncio.ensure_future(asyncio.to_thread(memory.prepare))
     try:
-        await asyncio.to_thread(memory.prepare)
         await memory.serve(door, stopping)
     finally:
         await proxy.stop()
+        await preparing
         if memory.attendant:
             await memory.attendant.close()
         await asyncio.to_thread(memory.close)
@@ -131,6 +135,18 @@ def _stop_on_signals(stopping: asyncio.Event) -> None:
 
 def _upstream(url: str) -> tuple[str, int]:
     return split_address(url.removeprefix("http://"))
+
+
+def _card(settings: Settings) -> Path | None:
+    """Write what commands need to find this daemon; a full disk costs them, never the data plane."""
+    try:
+        tokens.load_or_make(settings.data_dir)
+        return write_card(settings)
+    except (OSError, LtmldError) as error:
+        log.error(
+            "control.off", error=str(error), remedy="free the disk or mend the file, then start ltmld again"
+        )  # noqa: TRY400
+        return None
 
 
 def write_card(settings: Settings) -> Path:

@@ -16,6 +16,8 @@ class DeferredEmbedder:
     def __init__(self, embedder: Embedder) -> None:
         self._embedder = embedder
         self._ready = threading.Event()
+        self.settled = threading.Event()
+        """Set once preparing has ended, well or not."""
         self._reason = "The embedder is still being prepared; recall uses full text alone until then."
 
     @property
@@ -41,10 +43,12 @@ class DeferredEmbedder:
         """
         try:
             self._embedder.embed(["ready"])
+            self._ready.set()
         except EmbedderError as error:
             self._reason = str(error)
             raise
-        self._ready.set()
+        finally:
+            self.settled.set()
 
     def embed(self, texts: Sequence[str]) -> Any:
         """Return a float32 array of shape ``(len(texts), dimension)``, rows of length 1.

@@ -30,7 +30,9 @@ _SPOKEN = frozenset({Role.USER.value, Role.ASSISTANT.value})
 class Feeder:
     """Drains the outbox into the index; one drain at a time, whoever calls."""
 
-    def __init__(self, ledger: Ledger, index: LocalIndex) -> None:
+    def __init__(self, ledger: Ledger, index: LocalIndex, *, opened: threading.Event | None = None) -> None:
+        """Feed *index* from *ledger*; *opened*, where given, is set once the embedder is ready to be asked."""
+        self._opened = opened
         self._ledger = ledger
         self._index = index
         self._lock = threading.Lock()
@@ -42,6 +44,8 @@ class Feeder:
             IndexBrokenError: full text cannot be written; the rows stay.
             LedgerError: the ledger cannot be read or written; the rows stay.
         """
+        if self._opened is not None:
+            self._opened.wait()
         with self._lock:
             if self._index.stale:
                 self._ledger.outbox_refill()

@@ -247,3 +247,24 @@ def test_a_client_that_vanishes_leaves_its_words(models_folder: Path, tmp_path: 
         with sqlite3.connect(own.data_dir / "ledger.sqlite3") as ledger:
             assert ledger.execute("SELECT outcome FROM exchanges").fetchall() == [("cut_short",)]
         ledger.close()
+
+
+def test_a_damaged_token_costs_the_control_plane_and_not_the_answer(
+    standin: StandIn, models_folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "admin.token").write_text("short")
+    daemon = Daemon(tmp_path, upstream=standin.url, models=models_folder).start()
+    try:
+        assert "admin.token" in daemon.wait_for("control.off")
+        daemon.wait_for("memory.records")
+        assert chat(daemon, "Do you answer without a control plane?")
+    finally:
+        daemon.stop()
+
+
+def test_whatever_is_written_is_readable_by_its_owner_alone(daemon: Daemon) -> None:
+    chat(daemon, "Nobody else may read this.")
+    daemon.settle()
+    files = [file for file in daemon.data_dir.rglob("*") if file.is_file() and "models" not in file.parts]
+    assert len(files) > 4
+    assert [file.name for file in files if file.stat().st_mode & 0o077] == []

@@ -75,6 +75,7 @@ class Daemon:
         self.start()
         try:
             self.wait_for("control.listening")
+            self._until_ready()
         except BaseException:
             self.stop()
             raise
@@ -124,6 +125,14 @@ class Daemon:
             if cycle["state"] not in ("queued", "waiting", "running"):
                 return dict(cycle)
             threading.Event().wait(0.05)
+
+    def _until_ready(self) -> None:
+        pause = threading.Event()
+        for _ in range(int(PATIENCE_S / 0.05)):
+            if self.call("GET", "/api/status")[1]["memory"] != "preparing":
+                return
+            pause.wait(0.05)
+        raise AssertionError("memory did not get ready")
 
     def settle(self) -> None:
         """Wait until the index has taken everything that the ledger holds."""
