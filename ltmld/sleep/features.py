@@ -1,4 +1,9 @@
-"""Measure one message for the gate: cheap features between 0 and 1, no model, no disk."""
+"""Measure one message for the gate: cheap features between 0 and 1, no model, no disk.
+
+Rules:
+1. What a message costs is bounded: its beginning is measured, and no pattern takes longer than its text is long
+   (a regular expression holds the interpreter, and with it the data plane, until it is done).
+"""
 
 from __future__ import annotations
 
@@ -6,6 +11,9 @@ import re
 from dataclasses import dataclass
 
 from ltmld.sleep.words import CALENDAR, names, numbers, plain, word_set, words
+
+CHARS_MAX = 16_384
+"""How much of a message is looked at; what nobody would read to its end is judged by its beginning."""
 
 _FIRST_PERSON = word_set("i i'm i've i'd i'll my mine me we we're we've our ours us myself")
 _OPENER = re.compile(r"^(thanks?( you)?|thank you|hi|hello|hey|good (morning|evening|night)|bye|goodbye)\b")
@@ -18,13 +26,13 @@ _PHATIC = word_set(
     "is going well help continue go on again more i'm glad happy love do and for the your day have next time"
 )
 _CODE_LINE = re.compile(
-    r"^\s*(def |class |import |from \w+ import|return\b|if \(|for \(|while \(|function |const |let |var |public "
-    r"|private |#include|<\/?\w+[^>]*>$|[{}()\[\];]+$|.*[;{]\s*$|\$ |>>> |at \w+(\.\w+)+\(|Traceback)"
+    r"^(def |class |import |from \w+ import|return\b|if \(|for \(|while \(|function |const |let |var |public "
+    r"|private |#include|<\/?\w[^>]*>$|[{}()\[\];]+$|.*[;{]$|\$ |>>> |at \w+(\.\w+)+\(|Traceback)"
 )
 _BOILERPLATE = re.compile(
     r"(^#{2,} ?task\b|<chat_history>|<environment_details>|as an ai (language )?model|you are a helpful assistant"
     r"|json format:|let me know if you (have|need)|here(?:'s| is) (?:a|an|the) (?:summary|list|example|breakdown)"
-    r"|begin quote|lorem ipsum|^\s*\[?(debug|info|warn(ing)?|error)\]?[ :])",
+    r"|begin quote|lorem ipsum|^[ \t]*\[?(debug|info|warn(ing)?|error)\]?[ :])",
     re.MULTILINE,
 )
 
@@ -49,8 +57,9 @@ def measure(text: str, *, nearest: float, repeated: bool, person: bool) -> Featu
     """Return the features of *text*.
 
     ``nearest`` is the cosine of the nearest memory (0 without any), ``repeated`` whether the same words
-    were met before tonight, ``person`` whether a person said it.
+    were met before tonight, ``person`` whether a person said it. Only the first ``CHARS_MAX`` characters are measured.
     """
+    text = text[:CHARS_MAX]
     spoken = words(text)
     count = len(spoken)
     return Features(
@@ -103,7 +112,7 @@ def _loops(spoken: list[str]) -> bool:
 
 
 def _code(text: str) -> float:
-    lines = [line for line in text.splitlines() if line.strip()]
+    lines = [bare for line in text.splitlines() if (bare := line.strip())]
     fences = re.finditer(r"```.*?(?:```|\Z)", text, flags=re.DOTALL)
     fenced = sum(fence.end() - fence.start() for fence in fences) / max(1, len(text))
     marked = sum(_CODE_LINE.match(line) is not None for line in lines) / max(1, len(lines))

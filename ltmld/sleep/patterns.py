@@ -18,10 +18,10 @@ _CLAUSE = (
     r"and (?:i|we|my|it|he|she|they|i'm|i've)|but|because|'?cause|since|so|where|which|who|when|while|anymore"
     r"|though|right now|at the moment|these days|nowadays"
 )
-_STOP = rf"(?=\s+(?:{_CLAUSE})\b|[.,;:!?()\n]|\s+[-\u2013\u2014]|$)"
+_STOP = rf"(?=\s(?:{_CLAUSE})\b|[.,;:!?()\n]|\s[-\u2013\u2014]|$)"
 # A state holds from when it was said: "last month" in the sentence is no part of it.
 _DATED = r"last|next|this|yesterday|today|recently|ago|an? (?:week|month|year)|about|around|in (?:19|20)\d\d"
-_PLACE_STOP = rf"(?=\s+(?:{_CLAUSE}|{_DATED})\b|[.,;:!?()\n]|\s+[-\u2013\u2014]|$)"
+_PLACE_STOP = rf"(?=\s(?:{_CLAUSE}|{_DATED})\b|[.,;:!?()\n]|\s[-\u2013\u2014]|$)"
 
 PHRASE = rf"(?P<v>[^.,;:!?()\n]{{3,70}}?){_STOP}"
 PLACE = rf"(?P<v>[^.;:!?()\n]{{2,50}}?){_PLACE_STOP}"

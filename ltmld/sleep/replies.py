@@ -20,6 +20,8 @@ from ltmld.errors import CompletionError
 
 DRAFTS_MAX = 64
 """Most items taken from one answer: an episode of forty messages holds fewer; a looping model writes more."""
+ANSWER_CHARS_MAX = 65_536
+"""How much of an answer is read: four times what the model may write (``completion.REPLY_TOKENS_MAX``)."""
 TEXT_CHARS_MAX = 600
 CUES_MAX = 6
 
@@ -111,7 +113,7 @@ def read_lesson(text: str) -> str:
 
 
 def _without_thinking(text: str) -> str:
-    bare = _THINKING.sub("", text)
+    bare = _THINKING.sub("", text[:ANSWER_CHARS_MAX])
     # Some templates open the thinking in the prompt, so that only its end is in the answer.
     _, closing, rest = bare.rpartition("</think>")
     return (rest if closing else bare).strip()
@@ -138,7 +140,9 @@ def _documents(text: str) -> Iterator[Any]:
     while (found := re.compile(r"[{\[]").search(text, position)) is not None:
         try:
             value, position = decoder.raw_decode(text, found.start())
-        except (ValueError, RecursionError):
+        except RecursionError:
+            return  # nested deeper than any answer, and every bracket of it would be tried
+        except ValueError:
             position = found.start() + 1
             if found.group() == "{":
                 return  # an object that is cut short: what is inside it belongs to the salvage
@@ -167,7 +171,9 @@ def _salvage(text: str) -> list[Any]:
     for found in re.finditer(r"\{\s*\"", text):
         try:
             value, _ = decoder.raw_decode(text, found.start())
-        except (ValueError, RecursionError):
+        except RecursionError:
+            break
+        except ValueError:
             continue
         if isinstance(value, dict) and "text" in value:
             rows.append(value)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 
 from ltmld.core.exchange import StoredMessage
 from ltmld.core.memory import MemoryKind
@@ -21,6 +22,8 @@ from ltmld.sleep.words import plain, sentences
 
 RULES_CONFIDENCE = 0.75
 SENTENCE_WORDS_MAX = 45
+SENTENCE_CHARS_MAX = 600
+"""A longer "sentence" of so few words is no speech."""
 PER_MESSAGE_MAX = 8
 
 _THIRD_PERSON = {
@@ -40,11 +43,13 @@ def by_rules(message: StoredMessage) -> list[Candidate]:
     """Return what *message* states of the person who said it, at most ``PER_MESSAGE_MAX`` candidates."""
     if not is_person(message):
         return []
-    found: list[Candidate] = []
-    for sentence in sentences(message.text):
-        if len(sentence.split()) <= SENTENCE_WORDS_MAX:
-            found.extend(_statements(sentence, message))
-    return found[:PER_MESSAGE_MAX]
+    spoken = (
+        sentence
+        for sentence in sentences(message.text)
+        if len(sentence) <= SENTENCE_CHARS_MAX and len(sentence.split()) <= SENTENCE_WORDS_MAX
+    )
+    found = (candidate for sentence in spoken for candidate in _statements(sentence, message))
+    return list(islice(found, PER_MESSAGE_MAX))
 
 
 def _statements(sentence: str, message: StoredMessage) -> Iterator[Candidate]:

@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from ltmld.core.memory import Memory, MemoryKind
 from ltmld.sleep.words import content, hedged, negated, plain, word_set
 
+CHARS_MAX = 2_000
+"""A longer text is no plain statement of one value."""
+
 _VALUE = r"(?P<v>[^.;!?()]{1,60}?)(?=[.;!?()]|,| and | since | with | because | but | where |$)"
 
 
@@ -32,7 +35,7 @@ SLOTS: Mapping[str, Slot] = {
     "home": _slot(
         "home residence lives_in location city address hometown_now living_place current_home",
         rf"\b(?:(?:lives?|living|resides?|residing|based)(?: now| currently)? (?:in|at)"
-        rf"|(?:moved|relocated)(?: from [^.;!?]+?)? to) {_VALUE}",
+        rf"|(?:moved|relocated)(?: from [^.;!?]{{1,60}}?)? to) {_VALUE}",
     ),
     "occupation": _slot("occupation job profession work career trade", rf"\bworks? as (?:an? )?{_VALUE}"),
     "employer": _slot("employer workplace company job work", rf"\bworks? (?:at|for) {_VALUE}"),
@@ -43,7 +46,7 @@ SLOTS: Mapping[str, Slot] = {
         "relationship_status marital_status status", r"\bis (?P<v>single|married|divorced|engaged|widowed)\b"
     ),
     "phone": _slot("phone phone_number", rf"\bphone number is {_VALUE}"),
-    "email": _slot("email email_address", r"\bemail(?: address)? is (?P<v>\S+@\S+?)\.?$"),
+    "email": _slot("email email_address", r"\bemail(?: address)? is (?P<v>[^\s@]{1,64}@[^\s@]{1,255}?)\.?$"),
 }
 
 _FAVORITE = re.compile(rf"\bfavou?rite (?P<n>[a-z ]{{2,30}}?) is {_VALUE}")
@@ -60,6 +63,8 @@ class Filled:
 
 def filled(memory: Memory) -> Filled | None:
     """Return the slot that *memory* fills, or ``None``."""
+    if len(memory.text) > CHARS_MAX:
+        return None
     text = plain(memory.text)
     if memory.kind in (MemoryKind.PLAN, MemoryKind.LESSON) or negated(text) or hedged(text):
         return None
