@@ -5,13 +5,16 @@ Rules:
    was injected of it, cached model replies, and its words in stage payloads, reports and causes.
 2. The conversation it was drawn from stays as it was said, and stays recallable. The one exception is a
    message that ``remember`` made for this memory, unless another memory stands on it.
-3. Freed space is overwritten with zeros (``secure_delete``); ``release`` gives it back and empties the
+3. A short word (``LONG`` characters or fewer) is an everyday one, and is taken out only where it stands alone as a
+   whole value; keys, and what a cycle needs to go on (``_STRUCTURE``), stay. Other scopes are not touched.
+4. Freed space is overwritten with zeros (``secure_delete``); ``release`` gives it back and empties the
    write-ahead log, so that the words are in neither file.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Collection
 from typing import Any
@@ -53,25 +56,55 @@ _ERASE_MESSAGE = """
     WHERE id = ?
 """
 
-_INJECTIONS = "SELECT id, text, items FROM injections"
+_INJECTIONS = """
+    SELECT injections.id, injections.text, injections.items
+    FROM injections JOIN threads ON threads.id = injections.thread_id AND threads.scope = :scope
+"""
 
 _SET_INJECTION = "UPDATE injections SET text = ?, items = ? WHERE id = ?"
 
-# Free texts in which a memory's words may be repeated: how to read them, how to write them back.
+# Free texts in which a memory's words may be repeated: how to read them, how to write them back. A cycle
+# without a scope went through all of them.
 _FREE_TEXTS = (
-    ("SELECT id, why AS text FROM disputes", "UPDATE disputes SET why = :text WHERE id = :id"),
-    ("SELECT id, cause AS text FROM memory_events", "UPDATE memory_events SET cause = :text WHERE id = :id"),
     (
-        "SELECT message_id AS id, reason AS text FROM verdicts",
+        "SELECT id, why AS text FROM disputes WHERE scope = :scope",
+        "UPDATE disputes SET why = :text WHERE id = :id",
+    ),
+    (
+        (
+            "SELECT id, cause AS text FROM memory_events"
+            " WHERE memory_id IN (SELECT id FROM memories WHERE scope = :scope)"
+        ),
+        "UPDATE memory_events SET cause = :text WHERE id = :id",
+    ),
+    (
+        (
+            "SELECT message_id AS id, reason AS text FROM verdicts"
+            " WHERE message_id IN (SELECT id FROM messages WHERE scope = :scope)"
+        ),
         "UPDATE verdicts SET reason = :text WHERE message_id = :id",
     ),
 )
 _FREE_JSON = (
-    ("SELECT id, report AS text FROM cycles", "UPDATE cycles SET report = :text WHERE id = :id"),
     (
-        "SELECT cycle_id || '/' || position AS id, payload AS text FROM cycle_stages",
+        "SELECT id, report AS text FROM cycles WHERE scope IN ('', :scope)",
+        "UPDATE cycles SET report = :text WHERE id = :id",
+    ),
+    (
+        (
+            "SELECT cycle_id || '/' || position AS id, payload AS text FROM cycle_stages"
+            " WHERE cycle_id IN (SELECT id FROM cycles WHERE scope IN ('', :scope))"
+        ),
         "UPDATE cycle_stages SET payload = :text WHERE cycle_id || '/' || position = :id",
     ),
+)
+
+# Above this many characters a text is somebody's sentence; up to it, a cue or a quote like any other.
+LONG = 12
+
+# Values by which a cycle goes on: never a memory's words, whatever they are.
+_STRUCTURE = frozenset(
+    {"id", "state", "depth", "scope", "scopes", "model", "trigger", "kind", "message_id", "away"}
 )
 
 
@@ -89,8 +122,8 @@ def erase(connection: sqlite3.Connection, memory_id: str, cause: Cause) -> None:
     connection.execute(_ERASE_EVENTS, (memory.id,))
     # Only a cache, and its replies are full of what was said: they are asked for again.
     connection.execute("DELETE FROM completions")
-    _scrub_injections(connection, memory.id, texts)
-    _scrub_texts(connection, words)
+    _scrub_injections(connection, memory, texts)
+    _scrub_texts(connection, memory.scope, words)
 
 
 def release(connection: sqlite3.Connection) -> None:
@@ -149,15 +182,19 @@ def _blank(connection: sqlite3.Connection, memory: Memory, cause: Cause) -> None
     )
 
 
-def _scrub_injections(connection: sqlite3.Connection, memory_id: str, texts: Collection[str]) -> None:
+def _scrub_injections(connection: sqlite3.Connection, memory: Memory, texts: Collection[str]) -> None:
     """Take the memory out of what is replayed, too: it must not be told to a model again.
 
     Its quotes stay where a message was injected that holds them: the conversation is not erased.
     """
-    for row in connection.execute(_INJECTIONS).fetchall():
+    for row in connection.execute(_INJECTIONS, {"scope": memory.scope}).fetchall():
         items: list[dict[str, Any]] = loaded_list(row["items"])
-        own = [item for item in items if item["id"] == memory_id]
-        text = _without(row["text"], _longest_first([*texts, *(item["text"] for item in own)]))
+        own = [item for item in items if item["id"] == memory.id]
+        text = row["text"]
+        for one in _longest_first([*texts, *(item["text"] for item in own)]) if own else ():
+            # It is known to stand here, and goes however short it is; words that it is a part of stay.
+            text = re.sub(rf"(?<!\w){re.escape(one)}(?!\w)", lambda _: ERASED, text)
+        text = _without(text, texts)
         if not own and text == row["text"]:
             continue
         for item in own:
@@ -165,33 +202,37 @@ def _scrub_injections(connection: sqlite3.Connection, memory_id: str, texts: Col
         connection.execute(_SET_INJECTION, (text, dumped(_scrubbed(items, texts)), row["id"]))
 
 
-def _scrub_texts(connection: sqlite3.Connection, words: Collection[str]) -> None:
+def _scrub_texts(connection: sqlite3.Connection, scope: str, words: Collection[str]) -> None:
     for read, write in _FREE_TEXTS:
-        for row in connection.execute(read).fetchall():
+        for row in connection.execute(read, {"scope": scope}).fetchall():
             text = _without(row["text"], words)
             if text != row["text"]:
                 connection.execute(write, {"id": row["id"], "text": text})
     for read, write in _FREE_JSON:
-        for row in connection.execute(read).fetchall():
+        for row in connection.execute(read, {"scope": scope}).fetchall():
             text = dumped(_scrubbed(json.loads(row["text"]), words))
             if text != row["text"]:
                 connection.execute(write, {"id": row["id"], "text": text})
 
 
 def _scrubbed(value: Any, words: Collection[str]) -> Any:
-    """Return a JSON value with the words taken out of its strings."""
+    """Return a JSON value with the words taken out of its values; keys stay."""
     match value:
         case str():
             return _without(value, words)
         case list():
             return [_scrubbed(one, words) for one in value]
         case dict():
-            return {_without(key, words): _scrubbed(one, words) for key, one in value.items()}
+            return {key: one if key in _STRUCTURE else _scrubbed(one, words) for key, one in value.items()}
         case _:
             return value
 
 
 def _without(text: str, words: Collection[str]) -> str:
+    if text in words:
+        return ERASED
     for one in words:
-        text = text.replace(one, ERASED)
+        if len(one) > LONG:
+            # Reports list only the beginnings of long texts.
+            text = ERASED if len(text) > LONG and one.startswith(text) else text.replace(one, ERASED)
     return text

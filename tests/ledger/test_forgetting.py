@@ -99,7 +99,7 @@ def test_erased_words_are_nowhere_in_the_ledgers_files(tmp_path: Path) -> None:
     other = ledger.remember(a_memory("Bob is tall.", id="mem-2"), said="Bob is tall.", cause="user")
     dispute = Dispute(memory_id="mem-1", other_id=other.id, variance=0.4, why=SECRET)
     verdict = Verdict(message_id="msg-000001", admitted=True, score=1.0, reason=SECRET)
-    ledger.apply(cycle, "reconcile", [dispute, verdict], {"memories": {SECRET: [newer]}})
+    ledger.apply(cycle, "reconcile", [dispute, verdict], {"memories": [SECRET, [newer]]})
     ledger.end_cycle(cycle, state="completed", report={"learned": [SECRET, {"deep": newer}]})
     assert words_in(tmp_path, "Quibblewick")
 
@@ -135,6 +135,51 @@ def test_an_erased_memory_is_not_told_to_a_model_again(ledger: Ledger) -> None:
     [replayed] = ledger.injections("thr-1", [turn.path[0].chain])
     assert replayed.text == "[erased]\n- Bob is tall."
     assert replayed.items[1] == kept
+
+
+def test_everyday_words_of_an_erased_memory_leave_a_running_cycle_whole(ledger: Ledger) -> None:
+    """A cue is often one word: it stands in keys, in other sentences and in other people's memories."""
+    cycle = learned(ledger, SECRET, cues=("work", "fact", "default", "Rex"))
+    payload = {
+        "scopes": ["default"],
+        "work": {"candidates": [{"kind": "fact", "text": "Bob likes his work.", "cues": ["Rex", "tea"]}]},
+        "report": {"scope": "default", "learned": [SECRET[:40], "Rex"]},
+    }
+    ledger.apply(cycle, "gather", [], payload)
+    ledger.forget("mem-1", hard=True, cause="user")
+    checkpoint = ledger.checkpoint(cycle)
+    assert checkpoint is not None
+    assert checkpoint[1] == {
+        "scopes": ["default"],
+        "work": {
+            "candidates": [{"kind": "fact", "text": "Bob likes his work.", "cues": ["[erased]", "tea"]}]
+        },
+        "report": {"scope": "default", "learned": ["[erased]", "[erased]"]},
+    }
+
+
+def test_erasing_does_not_reach_into_another_scope(ledger: Ledger) -> None:
+    ledger.end_cycle(learned(ledger, SECRET), state="completed", report={})
+    other = ledger.begin_cycle(scope="bob", depth="light", trigger="test", model="", dry_run=False)
+    ledger.apply(other, "gather", [], {"left": [SECRET]})
+    turn = replace(a_turn("hello", reply="hi", scope="bob"), injections=(an_injection(f"- {SECRET}"),))
+    ledger.record_turn(turn)
+    ledger.forget("mem-1", hard=True, cause="user")
+    assert ledger.checkpoint(other) == ("gather", {"left": [SECRET]})
+    [replayed] = ledger.injections("thr-1", [turn.path[0].chain])
+    assert replayed.text == f"- {SECRET}"
+
+
+def test_a_short_memory_is_taken_out_of_its_own_block_and_no_other_word_is(ledger: Ledger) -> None:
+    ledger.end_cycle(learned(ledger, "art"), state="completed", report={})
+    item = InjectedItem(id="mem-1", kind="memory", text="art", score=1.0, why="asked")
+    turn = replace(
+        a_turn("hello", reply="hi"), injections=(an_injection("- art\n- Bob likes a party.", item),)
+    )
+    ledger.record_turn(turn)
+    ledger.forget("mem-1", hard=True, cause="user")
+    [replayed] = ledger.injections("thr-1", [turn.path[0].chain])
+    assert replayed.text == "- [erased]\n- Bob likes a party."
 
 
 def test_erasing_removes_what_was_said_to_remember_it_and_leaves_conversations(tmp_path: Path) -> None:
