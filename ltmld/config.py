@@ -15,17 +15,20 @@ from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+from pydantic_settings import SettingsError as SourceError
 
 from ltmld.errors import SettingsError
 
 OLLAMA_PORT = 11434
+# Variables of ours that are no settings.
+_OTHER_VARIABLES = {"LTMLD_CONFIG_DIR", "LTMLD_DEBUG"}
 
 
 class _Section(BaseModel):
@@ -44,6 +47,11 @@ class ProxySettings(_Section):
         32 * 1024 * 1024,
         gt=0,
         description="Largest inference request that is looked into; a larger one passes without memory.",
+    )
+    connections_max: int = Field(
+        4096,
+        gt=0,
+        description="Most connections of clients; fewer where the limit of open files holds fewer. Others get 503.",
     )
     connect_timeout_s: float = Field(10.0, gt=0, description="How long a connection to Ollama may take.")
     idle_timeout_s: float = Field(
@@ -79,6 +87,11 @@ class WakeSettings(_Section):
         ("127.0.0.1", "::1"), description="Addresses whose identity headers are believed."
     )
 
+    @field_validator("trusted_peers")
+    @classmethod
+    def _addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(str(ip_address(peer)) for peer in value)
+
 
 class LedgerSettings(_Section):
     """The SQLite file that holds the truth."""
@@ -97,7 +110,7 @@ class IndexSettings(_Section):
 class ModelsSettings(_Section):
     """The embedder, and the model that sleep asks."""
 
-    embedder: str = Field("all-minilm-l6-v2", description="Embedding model.")
+    embedder: Literal["all-minilm-l6-v2"] = Field("all-minilm-l6-v2", description="Embedding model.")
     threads: int = Field(2, gt=0, description="Threads that embedding may use.")
     sleep_model: str = Field("", description="Ollama model of sleep; empty: the model last talked to.")
     completion_timeout_s: float = Field(600.0, gt=0, description="How long one completion of sleep may take.")
@@ -153,6 +166,13 @@ class Settings(BaseSettings):
     sleep: SleepSettings = SleepSettings()
     admin: AdminSettings = AdminSettings()
 
+    @field_validator("data_dir", mode="before")
+    @classmethod
+    def _named(cls, value: object) -> object:
+        if isinstance(value, str) and not value.strip():
+            raise ValueError("must name a folder")
+        return value
+
     @field_validator("data_dir")
     @classmethod
     def _expanded(cls, value: Path) -> Path:
@@ -179,11 +199,26 @@ class Settings(BaseSettings):
     def _url(cls, value: str) -> str:
         text = value if "://" in value else f"http://{value}"
         parts = urlsplit(text)
-        if parts.scheme != "http" or not parts.hostname:
-            raise ValueError("must be http://host:port, the address of Ollama")
+        extra = parts.username or parts.password or parts.query or parts.fragment or parts.path.strip("/")
+        if parts.scheme != "http" or not parts.hostname or extra:
+            raise ValueError("must be http://host:port, the address of Ollama, and nothing behind it")
         port = parts.port or (OLLAMA_PORT if "://" not in value else 80)
         host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
         return f"http://{host}:{port}"
+
+    @model_validator(mode="after")
+    def _apart(self) -> Self:
+        """Refuse an upstream that is ltmld itself: every request would come back to it until nothing is left."""
+        host, port = split_address(self.upstream.removeprefix("http://"))
+        for name in ("listen", "admin_listen"):
+            own_host, own_port = split_address(getattr(self, name))
+            if (
+                port == own_port
+                and port != 0
+                and (host == own_host or (_is_here(host) and _is_here(own_host)))
+            ):
+                raise ValueError(f"upstream and {name} are the same address; upstream is where Ollama is")
+        return self
 
     @classmethod
     def settings_customise_sources(
@@ -208,11 +243,14 @@ class Settings(BaseSettings):
         Raises:
             SettingsError: a value is malformed, unknown or out of range.
         """
+        _refuse_unknown(cls)
         try:
             return cls(**{name: value for name, value in flags.items() if value is not None})
         except ValidationError as error:
             raise SettingsError(_explain(error)) from error
-        except ValueError as error:  # the TOML file itself
+        except SourceError as error:  # a variable that is not the JSON it should be
+            raise SettingsError(f"{error}. Check the LTMLD_* variables; lists are JSON.") from error
+        except (ValueError, OSError) as error:  # the TOML file itself
             raise SettingsError(f"{config_file()} cannot be read: {error}. Correct or remove it.") from error
 
 
@@ -237,6 +275,17 @@ def split_address(address: str) -> tuple[str, int]:
     if not colon or not host or not port.isdecimal() or not 0 <= int(port) <= 65535:
         raise ValueError(f"must be host:port, not {address!r}")
     return host.strip("[]"), int(port)
+
+
+def _refuse_unknown(settings: type[BaseSettings]) -> None:
+    known = {f"LTMLD_{name.upper()}" for name in settings.model_fields} | _OTHER_VARIABLES
+    for name in os.environ:
+        if name.startswith("LTMLD_") and name.partition("__")[0] not in known:
+            raise SettingsError(f"{name} is no setting of ltmld. `ltmld config show` lists them.")
+
+
+def _is_here(host: str) -> bool:
+    return host == "localhost" or _is_loopback(host) or host in ("0.0.0.0", "::")  # noqa: S104 - recognized, not bound
 
 
 def _is_loopback(host: str) -> bool:

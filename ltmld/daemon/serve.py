@@ -143,9 +143,8 @@ def _card(settings: Settings) -> Path | None:
         tokens.load_or_make(settings.data_dir)
         return write_card(settings)
     except (OSError, LtmldError) as error:
-        log.error(
-            "control.off", error=str(error), remedy="free the disk or mend the file, then start ltmld again"
-        )  # noqa: TRY400
+        remedy = "free the disk or mend the file, then start ltmld again"
+        log.error("control.off", error=str(error), remedy=remedy)  # noqa: TRY400 - the message says it all
         return None
 
 
