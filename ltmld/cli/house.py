@@ -44,6 +44,9 @@ def open_control(settings: Settings) -> Iterator[Control]:
     logs.set_up("warning")
     house = House.open(settings)
     try:
+        if house.ledger.outbox_depth():
+            # What a crash, a damaged index or a killed import left behind: an answer without it would be wrong.
+            house.control.catch_up()
         yield house.control
     finally:
         house.close()

@@ -232,6 +232,10 @@ class LocalControl:
         indexed = sum(self._index.count(scope) for scope in self._ledger.scopes())
         return {"indexed": indexed, "took_s": round(time.monotonic() - started, 2)}
 
+    def catch_up(self) -> None:
+        """Let the index take everything that the ledger holds."""
+        self._index_all()
+
     def _index_all(self) -> None:
         """Drain the outbox; nothing is left when a drain, of which there is one at a time, finds nothing."""
         taken = 0

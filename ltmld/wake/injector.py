@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from ltmld.core.ports import Recall
     from ltmld.ledger.ledger import Ledger
 
-# Above this share of the context memory would push old messages out (`ollama-facts` 2.3).
+# Above this share of the context memory would push old messages out.
 PROMPT_SHARE_MAX = 0.7
 # The part of a wake block that identity lines, pinned memories and lessons may take.
 STANDING_SHARE = 0.35

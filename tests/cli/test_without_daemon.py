@@ -120,3 +120,20 @@ def test_a_daemon_takes_up_the_night_that_a_crash_interrupted(folder: Path) -> N
         while (cycle := daemon.call("GET", f"/api/sleeps/{left}")[1])["state"] in ("queued", "running"):
             threading.Event().wait(0.05)
     assert (cycle["state"], cycle["report"]["messages"]["gathered"]) == ("completed", 1)
+
+
+def test_a_command_catches_the_index_up_before_it_answers(folder: Path) -> None:
+    assert run(folder, "remember", "The vault opens with a green key.")[0] == 0
+    for file in (folder / "index").glob("fulltext.sqlite3*"):
+        file.write_bytes(b"damaged " * 1000)
+    code, found, said = run(folder, "search", "vault")
+    assert code == 0, said
+    assert "green key" in found
+
+
+def test_words_that_are_not_utf8_are_refused_in_a_sentence(folder: Path) -> None:
+    command = [sys.executable.encode(), b"-m", b"ltmld", b"remember", b"bad \xff word"]
+    env = {**os.environ, "LTMLD_DATA_DIR": str(folder), "LTMLD_UPSTREAM": NO_OLLAMA}
+    done = subprocess.run(command, env=env, capture_output=True, check=False, timeout=PATIENCE_S)
+    assert done.returncode == 2
+    assert b"UTF-8" in done.stderr
