@@ -27,7 +27,9 @@ _TELLING = _HOP | {b"content-length", b"transfer-encoding", b"expect"}
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _FIELDS = rb"(?:" + _TOKEN + rb":[\t\x20-\x7e\x80-\xff]*\r\n)*\r\n"
-_REQUEST = re.compile(rb"(" + _TOKEN + rb") ([\x21-\x7e\x80-\xff]+) HTTP/1\.([01])\r\n" + _FIELDS)
+_LINE = rb"(" + _TOKEN + rb") ([\x21-\x7e\x80-\xff]+) HTTP/1\.([01])\r\n"
+_REQUEST_LINE = re.compile(_LINE)
+_REQUEST = re.compile(_LINE + _FIELDS)
 _RESPONSE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: [\t\x20-\x7e\x80-\xff]*)?\r\n" + _FIELDS)
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 _OTHER_VERSION = re.compile(rb"[^\r\n]* HTTP/(?!1\.[01]\r)[0-9.]+\r\n")
@@ -41,9 +43,11 @@ _LENGTH_DIGITS_MAX = 18  # under 2**63, which every parser downstream can hold
 class HeadRefusedError(ValueError):
     """A head that must not go on; ``status`` is what its sender is told. Never leaves this room."""
 
-    def __init__(self, message: str, *, status: int = 400) -> None:
+    def __init__(self, message: str, *, status: int = 400, foreign: bool = False) -> None:
         super().__init__(message)
         self.status = status
+        self.foreign = foreign
+        """Its first line is none of HTTP: its sender would not understand an explanation."""
 
 
 class Framing(IntEnum):
@@ -285,4 +289,7 @@ def _why_not(raw: bytes) -> HeadRefusedError:
         return HeadRefusedError("a header of the request is folded over two lines; send it on one")
     if _OTHER_VERSION.match(raw):
         return HeadRefusedError("only HTTP/1.0 and HTTP/1.1 are spoken here", status=505)
-    return HeadRefusedError("the request's head is not HTTP/1.1: check its request line and headers")
+    foreign = _REQUEST_LINE.match(raw) is None
+    return HeadRefusedError(
+        "the request's head is not HTTP/1.1: check its request line and headers", foreign=foreign
+    )

@@ -5,13 +5,23 @@ from __future__ import annotations
 import json
 
 from ltmld.core.ports import Attendant, RequestHead
+from ltmld.proxy.head import HeadRefusedError
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+NOT_HTTP = (
+    b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"
+    b"400 Bad Request"
+)
+"""What Ollama itself answers to a first line that is none of HTTP, byte for byte."""
+
+BUSY = "all connections are taken (LTMLD_PROXY__CONNECTIONS_MAX); close some, or ask again later"
 
 _REASONS = {
     400: "Bad Request",
     431: "Request Header Fields Too Large",
     502: "Bad Gateway",
+    503: "Service Unavailable",
     505: "HTTP Version Not Supported",
 }
 
@@ -29,6 +39,11 @@ def own_answer(status: int, body: bytes, *, close: bool, with_body: bool = True)
 def refused(message: str) -> bytes:
     """Return the body of a refusal; nobody's dialect is known when a head cannot be read."""
     return _json({"error": f"ltmld: {message}."})
+
+
+def refusal(error: HeadRefusedError) -> bytes:
+    """Return the whole answer to a head that must not go on."""
+    return NOT_HTTP if error.foreign else own_answer(error.status, refused(str(error)), close=True)
 
 
 def unavailable(attendant: Attendant | None, head: RequestHead, message: str) -> bytes:

@@ -15,9 +15,6 @@ from tests.support.raw_upstream import RawMessage, RawUpstream, connect
 from tests.support.serving import serving
 
 RECORDINGS = Path(__file__).resolve().parents[1] / "recordings"
-REFUSED = "malformed-request: "
-"""No HTTP at all: refused here, and no more let through to Ollama than any other ambiguity."""
-
 HOP = {b"connection", b"keep-alive"}
 
 
@@ -73,5 +70,8 @@ async def test_the_replay_tool_finds_no_difference(shared: Path) -> None:
         )
         said, _ = await asyncio.wait_for(replay.communicate(), 60)
     *differences, summary = said.decode().splitlines()
-    assert [line for line in differences if not line.startswith(REFUSED)] == []
+    # What is not HTTP has no request line, no headers and no end that two parsers would agree on: to forward it is
+    # to hand Ollama bytes whose meaning nobody has checked, on a connection that others use next (rule 1 of
+    # ltmld/proxy/head.py). So it ends here, and its sender reads what it would have read from Ollama itself.
+    assert differences == ["malformed-request: never reached upstream"]
     assert summary.endswith("cases the same")

@@ -34,8 +34,6 @@ AMBIGUOUS = {
     "a folded line": b"GET / HTTP/1.1\r\nHost: x\r\nX: a\r\n b\r\n\r\n",
     "a zero byte": b"GET / HTTP/1.1\r\nHost: x\r\nX: a\x00b\r\n\r\n",
     "a header without name": b"GET / HTTP/1.1\r\nHost: x\r\n: a\r\n\r\n",
-    "a space in the target": b"GET /a b HTTP/1.1\r\nHost: x\r\n\r\n",
-    "no HTTP at all": b"NOT HTTP\r\n\r\n",
     "chunks in HTTP/1.0": b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     "a chunk size that is none": b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n\r\n",
     "bare LF in chunks": b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\nhello\r\n0\r\n\r\n",
@@ -52,6 +50,20 @@ async def test_an_ambiguous_request_is_refused_and_the_connection_closed(
     assert answer.first == b"HTTP/1.1 400 Bad Request"
     assert json.loads(answer.body)["error"].startswith("ltmld: ")
     assert await cold_client.rest() == b""
+    assert (upstream.wires, proxy.stats.refused) == ([], 1)
+
+
+@pytest.mark.parametrize("first", [b"NOT HTTP", b"GET /a b HTTP/1.1", b"GET /", b"\x16\x03\x01\x02"])
+async def test_what_is_not_http_is_answered_as_ollama_answers_it_and_not_forwarded(
+    cold_client: Wire, upstream: RawUpstream, proxy: Proxy, first: bytes
+) -> None:
+    # Recorded: malformed-request. It is not forwarded, because nobody can tell where such a request ends: what
+    # follows it could be read as another's request on the connection to Ollama, which is kept and shared.
+    await cold_client.send(first + b"\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert await cold_client.rest() == (
+        b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"
+        b"400 Bad Request"
+    )
     assert (upstream.wires, proxy.stats.refused) == ([], 1)
 
 
