@@ -7,6 +7,7 @@ Rules:
    pausing the reading.
 3. An answer given before its request was read whole is followed by a lingering close, for a plain close
    would reset the connection and could take the answer with it.
+4. A connection beyond the limit is answered 503, whatever it asks for, and never reaches Ollama.
 """
 
 from __future__ import annotations
@@ -20,11 +21,15 @@ from ltmld.proxy.chunks import END, ChunkReader, ChunksRefusedError
 from ltmld.proxy.express import Express
 from ltmld.proxy.head import HEAD_END, Framing, HeadRefusedError, Request, has_bare_lf, read_request
 from ltmld.proxy.plane import Plane
-from ltmld.proxy.refusal import own_answer, refused
+from ltmld.proxy.refusal import BUSY, own_answer, refusal, refused
 from ltmld.proxy.relay import Relay
+from ltmld.proxy.sockets import left
 
 LINGER_S = 5.0
 """How long an unread request is drained after its answer; nginx's lingering_timeout is 5 s too."""
+
+TURNED_AWAY_MAX = 64
+"""Most connections beyond the limit that are told so; the others are closed at once."""
 
 _RESET = struct.pack("ii", 1, 0)
 
@@ -44,6 +49,7 @@ class Client(asyncio.Protocol):
         "_reading",
         "_relay",
         "_remaining",
+        "_surplus",
         "full",
         "idle_since",
         "peer",
@@ -61,6 +67,7 @@ class Client(asyncio.Protocol):
         self._body_ended = True
         self._reading = True
         self._lingering = False
+        self._surplus = False
         self._closing = False
         self.full = False
         """The client takes no more for now."""
@@ -84,6 +91,8 @@ class Client(asyncio.Protocol):
         self._plane.clients.add(self)
         if self._plane.draining:
             self.shut()
+        elif len(self._plane.clients) > self._plane.connections_max:
+            self._turn_away()
 
     def data_received(self, data: bytes) -> None:
         """Take a part of a request, or of several."""
@@ -98,6 +107,7 @@ class Client(asyncio.Protocol):
             if not self._body_ended:
                 data = self._pass_body(relay, data)
         if self._lingering or not data:
+            self._answer_surplus()
             return
         self._backlog += data
         if self.idle:
@@ -193,6 +203,11 @@ class Client(asyncio.Protocol):
         self._leave()
         self.transport.abort()
 
+    def look(self) -> None:
+        """Leave a client that has gone while it was not read from: a paused connection tells nobody."""
+        if not self._reading and left(self.transport):
+            self.shut()
+
     # --- requests ---
 
     def _next_requests(self) -> None:
@@ -200,7 +215,7 @@ class Client(asyncio.Protocol):
             try:
                 request = self._read_head()
             except HeadRefusedError as error:
-                self._refuse(error.status, str(error))
+                self._refuse(refusal(error))
                 return
             if request is None:
                 return
@@ -245,7 +260,7 @@ class Client(asyncio.Protocol):
         try:
             payloads = self._read_body(data) if data else []
         except ChunksRefusedError as error:
-            self._refuse(400, str(error))
+            self._refuse(own_answer(400, refused(str(error)), close=True))
             return
         self._relay = relay
         self._look_behind(relay)
@@ -299,12 +314,27 @@ class Client(asyncio.Protocol):
         if relay.answered:
             self.shut()
         else:
-            self._refuse(400, str(error))
+            self._refuse(own_answer(400, refused(str(error)), close=True))
 
-    def _refuse(self, status: int, message: str) -> None:
+    def _refuse(self, answer: bytes) -> None:
         self._plane.stats.refused += 1
-        self.write(own_answer(status, refused(message), close=True))
+        self.write(answer)
         self._close_gently(unread=True)
+
+    def _turn_away(self) -> None:
+        """Wait for a first byte to answer: an answer before the question confuses clients (rule 4)."""
+        self._plane.stats.turned_away += 1
+        if len(self._plane.clients) > self._plane.connections_max + TURNED_AWAY_MAX:
+            self.shut()
+            return
+        self._lingering = self._surplus = True
+        asyncio.get_running_loop().call_later(LINGER_S, self.transport.abort)
+
+    def _answer_surplus(self) -> None:
+        if self._surplus:
+            self._surplus = False
+            self.write(own_answer(503, refused(BUSY), close=True))
+            self._close_gently(unread=True)
 
     def _close_gently(self, *, unread: bool = False) -> None:
         """Close; where the client may still be sending, read and drop for a while first."""

@@ -23,6 +23,8 @@ class Plane:
         self.pool = Pool(upstream, settings)
         self.stats = Stats()
         self.attendant: Attendant | None = None
+        self.connections_max = settings.connections_max
+        """Most clients served at a time; fewer than set where the system allows fewer."""
         self.draining = False
         self.now = 0.0
         """The loop's time at the latest sweep: exact enough to tell what is idle, and free to ask."""

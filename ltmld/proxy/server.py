@@ -11,6 +11,7 @@ from ltmld.core.ports import Attendant
 from ltmld.errors import PortInUseError, SettingsError
 from ltmld.proxy.client import Client
 from ltmld.proxy.plane import Plane
+from ltmld.proxy.sockets import room_for
 from ltmld.proxy.stats import Stats
 
 _BACKLOG = 512
@@ -58,6 +59,7 @@ class Proxy:
         except OSError as error:
             raise _refusal(error, host, port) from error
         self._plane.now = loop.time()
+        self._plane.connections_max = room_for(self._plane.settings.connections_max)
         self.port = self._server.sockets[0].getsockname()[1]
         self._sweeping = loop.call_later(_SWEEP_S, self._sweep_again)
 
@@ -92,12 +94,14 @@ class Proxy:
         self._sweeping = loop.call_later(_SWEEP_S, self._sweep_again)
 
     def _sweep(self, *, now: float) -> None:
-        """Close what has been idle for too long."""
+        """Close what has been idle for too long, and what its client has left while it was not read from."""
         self._plane.now = now
         self._plane.pool.sweep(now=now)
         for client in list(self._plane.clients):
             if client.idle and now - client.idle_since > self._plane.settings.idle_timeout_s:
                 client.shut()
+            else:
+                client.look()
 
 
 def _refusal(error: OSError, host: str, port: int) -> Exception:

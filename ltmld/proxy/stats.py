@@ -18,6 +18,8 @@ class Stats:
     """Inference requests too large to be looked into; they passed without memory."""
     refused: int = 0
     """Requests answered 4xx here: malformed, ambiguous, or with too large a head."""
+    turned_away: int = 0
+    """Connections refused because there were ``connections_max`` already."""
     retried: int = 0
     """Requests sent again because a kept-alive connection to Ollama had died."""
     upstream_errors: int = 0
