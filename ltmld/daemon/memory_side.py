@@ -74,7 +74,6 @@ class MemorySide:
         if self.house is None or self.feed is None:
             return
         started_at = utc_now()
-        log.info("embedder.preparing", remark="the first time it is made, which takes half a minute")
         try:
             if isinstance(self.house.embedder, DeferredEmbedder):
                 self.house.embedder.prepare()

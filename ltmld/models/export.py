@@ -20,7 +20,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from ltmld.errors import EmbedderError
+
+log = structlog.get_logger(__name__)
 
 NAME = "all-minilm-l6-v2"
 DIMENSION = 384
@@ -60,6 +64,8 @@ def ensure_exported(folder: Path) -> Path:
         raise EmbedderError(
             f"{folder} cannot be written: {error}. Make it writable, or point data_dir elsewhere."
         ) from error
+    # A warning, so that a command's terminal shows it too: the wait is long, and comes once.
+    log.warning("embedder.first_use", remark="making the embedding model, once; about half a minute")
     _export_apart(place)
     return place
 
