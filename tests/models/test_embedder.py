@@ -161,7 +161,10 @@ def test_a_failing_export_says_how_to_see_more_and_leaves_nothing(
     with pytest.raises(EmbedderError, match=r"Run it by hand to see all: .* -m ltmld\.models\.export"):
         ensure_exported(cache)
     assert list(cache.iterdir()) == []
-    assert capfd.readouterr() == ("", "")
+    said, errors = capfd.readouterr()
+    assert errors == "", "what the exporter prints stays with it"
+    assert len(said.splitlines()) == 1, "one log line says what takes so long"
+    assert "embedder.first_use" in said
 
 
 def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path) -> None:
