@@ -4,13 +4,17 @@ Rules:
 1. ``start`` answers at once with the cycle's id; a second one while a cycle runs is refused by the ledger's lease.
    What an earlier process left unfinished comes first, whatever was asked: half of a night is never dropped.
 2. The model is the one asked for, else the configured one, else the one last talked to; only the first may fail
-   the start, the others give way to the rule-based extractor when Ollama does not have them.
-3. ``close`` stops a cycle between two steps and leaves it at its checkpoint: the next start resumes it.
+   the start, the others give way to the rule-based extractor when Ollama does not have them. When Ollama is
+   away, the cycle is told the model all the same: it reads by rule and puts the model's work off by itself.
+3. ``close`` stops a cycle between two steps and leaves it at its checkpoint: the next start resumes it. After
+   ``close`` no cycle begins.
+4. A thread clears only what is its own: where another cycle began since, that one is live.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -18,7 +22,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from ltmld.core.ports import JsonObject, SleepRequest, StageProgress
-from ltmld.errors import BadInputError, CompletionError, LtmldError, UpstreamError
+from ltmld.errors import BadInputError, CompletionError, LtmldError, RefusedError, UpstreamError
 
 if TYPE_CHECKING:
     from ltmld.config import Settings
@@ -30,8 +34,11 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-# How long `close` waits for the step in hand: a stage ends in this time, a completion is left to the process's end.
-CLOSE_S = 2.0
+# How long `close` waits for the step in hand: numeric work ends in the longer time, a completion may take minutes
+# and is left to the process's end (its answer is lost, and asked for again).
+CLOSE_S = 10.0
+CLOSE_ASKING_S = 2.0
+GLANCE_S = 0.05
 
 Watch = Callable[[StageProgress], None]
 
@@ -74,6 +81,7 @@ class Sleeper:
         self.busy = busy
         """Whether a client's request is open; sleep gives way to it."""
         self._starting = threading.Lock()
+        self._closing = threading.Event()
         self._live: Live | None = None
         self._thread: threading.Thread | None = None
         self._broken: dict[str, str] = {}
@@ -83,11 +91,12 @@ class Sleeper:
         """Begin a cycle in the background, or take up the one that was left unfinished, and return its id.
 
         Raises:
-            RefusedError: a cycle runs already.
+            RefusedError: a cycle runs already, or ltmld is stopping.
             BadInputError: Ollama does not have the model that was asked for.
             UpstreamError: a model was asked for and Ollama is away.
         """
         with self._starting:
+            self._unless_closing()
             resumed = self._resumed()
             if resumed:
                 return resumed
@@ -104,13 +113,23 @@ class Sleeper:
         """
         if self.resume():
             self.wait()
-        model = self._model(request)
-        return self._run(self._begin(request, model), request, model, watch)
+        with self._starting:
+            self._unless_closing()
+            model = self._model(request)
+            cycle_id = self._begin(request, model)
+        return self._run(cycle_id, request, model, watch)
 
     def resume(self) -> str:
-        """Take up the cycle that an earlier process left unfinished; return its id, or nothing."""
+        """Take up the cycle that an earlier process left unfinished; return its id, or nothing.
+
+        One that cannot be taken up now is there at the next start: nothing is raised.
+        """
         with self._starting:
-            return self._resumed()
+            try:
+                return "" if self._closing.is_set() else self._resumed()
+            except LtmldError as error:
+                log.warning("sleep.not_resumed", error=str(error))
+                return ""
 
     def live(self) -> Live | None:
         """Return what the running cycle shows, or ``None``."""
@@ -128,14 +147,21 @@ class Sleeper:
         return thread is None or not thread.is_alive()
 
     def close(self) -> None:
-        """Stop between two steps."""
-        cycle = self._cycle
-        if cycle is not None:
+        """Stop between two steps; return when the thread has ended, or when what it does may end with the process."""
+        # First the word, then the look: a cycle that is being made meanwhile finds the word.
+        self._closing.set()
+        if cycle := self._cycle:
             cycle.halt()
-        if not self.wait(CLOSE_S):
-            log.warning(
-                "sleep.left", reason="a completion is still running; the next start resumes the cycle"
-            )
+        # A start that is under way spawns its thread before the lock is free.
+        if self._starting.acquire(timeout=CLOSE_ASKING_S):
+            self._starting.release()
+        began = time.monotonic()
+        while not self.wait(GLANCE_S):
+            asking = (cycle := self._cycle) is not None and cycle.asking
+            if time.monotonic() - began >= (CLOSE_ASKING_S if asking else CLOSE_S):
+                what = "a completion" if asking else "a step"
+                log.warning("sleep.left", reason=f"{what} is still running; the next start resumes the cycle")
+                return
 
     def _resumed(self) -> str:
         left = self._ledger.unfinished_cycle() if self._live is None else None
@@ -177,14 +203,19 @@ class Sleeper:
     def _run(self, cycle_id: str, request: SleepRequest, model: str, watch: Watch) -> JsonObject:
         self._broken[cycle_id] = "the cycle's thread died; the log of the daemon has the reason"
         try:
-            self._cycle = self._made(model, watch)
-            report: JsonObject = self._cycle.run(request, cycle_id=cycle_id)
+            cycle = self._cycle = self._made(model, watch)
+            if self._closing.is_set():
+                cycle.halt()
+            report: JsonObject = cycle.run(request, cycle_id=cycle_id)
             del self._broken[cycle_id]
         except LtmldError as error:
             self._broken[cycle_id] = str(error)
             raise
         finally:
-            self._live = self._cycle = None
+            with self._starting:
+                # The ledger knew of the end before: another cycle may have begun, and its traces stay.
+                if self._live is not None and self._live.cycle_id == cycle_id:
+                    self._live = self._cycle = None
         log.info("sleep.ended", cycle=cycle_id, depth=request.depth, model=model or None)
         return report
 
@@ -212,8 +243,12 @@ class Sleeper:
         )
 
     def _feed(self) -> None:
-        while self._feeder.drain():
+        while not self._closing.is_set() and self._feeder.drain():
             pass
+
+    def _unless_closing(self) -> None:
+        if self._closing.is_set():
+            raise RefusedError("ltmld is stopping, and no sleep begins. Start it again, then sleep.")
 
     def _must_wait(self) -> bool:
         waiting = self.busy()
@@ -246,8 +281,8 @@ class Sleeper:
         try:
             found = _among(name, _models(self._settings.upstream))
         except (UpstreamError, CompletionError) as error:
-            log.warning("sleep.without_model", model=name, error=str(error))
-            return ""
+            log.warning("sleep.model_unseen", model=name, error=str(error))
+            return name
         if not found:
             log.warning("sleep.without_model", model=name, error="Ollama does not have it")
         return found

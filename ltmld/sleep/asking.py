@@ -72,6 +72,8 @@ class Asker:
     alive: Callable[[], None]
     tally: Tally = field(default_factory=Tally)
     away: str = ""
+    waiting: bool = False
+    """Whether a completion is running: nobody can say for how long."""
 
     def ask(
         self, *, system: str, prompt: str, schema: Mapping[str, Any], read: Callable[[str], Answer]
@@ -120,11 +122,14 @@ class Asker:
             raise UpstreamError(self.away)
         self._await_silence()
         self.alive()
+        self.waiting = True
         try:
             completion = self.completer.complete(system=system, prompt=prompt, schema=schema)
         except UpstreamError as error:
             self.away = str(error)
             raise
+        finally:
+            self.waiting = False
         self.tally.calls += 1
         self.tally.prompt_tokens += completion.prompt_tokens
         self.tally.reply_tokens += completion.reply_tokens

@@ -8,6 +8,8 @@ Rules:
    asks nothing twice).
 5. Whatever a stage raises ends the cycle as failed, with the reason in the report; messages that were not
    judged yet are there for the next night.
+6. After ``halt`` nothing ends the cycle but its end: whatever fails then fails because the house is being
+   closed, and the cycle is left at its checkpoint.
 """
 
 from __future__ import annotations
@@ -88,9 +90,15 @@ class SleepCycle:
         self._progress = progress
         self._embedder = embedder
         self._halt = Event()
+        self._asker_now: Asker | None = None
+
+    @property
+    def asking(self) -> bool:
+        """Whether a completion is running; any other step ends by itself, soon."""
+        return self._asker_now is not None and self._asker_now.waiting
 
     def halt(self) -> None:
-        """Stop before the next stage or model call; the checkpoint stays and the cycle can be resumed."""
+        """Stop before the next stage, batch or model call; the checkpoint stays and the cycle can be resumed."""
         self._halt.set()
 
     def run(self, request: SleepRequest, *, cycle_id: str = "") -> dict[str, Any]:
@@ -107,8 +115,11 @@ class SleepCycle:
         try:
             self._sleep_through(night)
         except Halted:
-            return night.report.ended(state=INTERRUPTED, at=self._clock())
+            return self._left(night)
         except Exception as error:  # noqa: BLE001 - end the stage: one of the three places (style guide, 11)
+            if self._halt.is_set():
+                log.info("sleep.left", cycle_id=night.cycle_id, error=f"{type(error).__name__}: {error}")
+                return self._left(night)
             return self._failed(night, error)
         return self._ended(night, COMPLETED)
 
@@ -146,7 +157,7 @@ class SleepCycle:
             )
             scopes, position, work = self._scopes(request), 0, {}
             report.rows |= {"id": cycle_id, "scopes": scopes}
-        asker = self._asker(cycle_id, request.depth, report)
+        asker = self._asker_now = self._asker(cycle_id, request.depth, report)
         if asker and payload:
             asker.away = payload["away"]
         return _Night(cycle_id, request, scopes, position, work, report, asker, [])
@@ -177,8 +188,7 @@ class SleepCycle:
         if not steps:
             night.report.warn("Nothing was recorded yet, so there was nothing to sleep on.")
         while night.position < len(steps):
-            if self._halt.is_set():
-                raise Halted
+            self._unless_halted()
             scope, stage = steps[night.position]
             if stage == "gather":
                 night.work = {}
@@ -190,6 +200,7 @@ class SleepCycle:
         self._tell(night, stage, scope, 0, 1)
         # The stages compare with what is known: the index must know what the ledger does.
         self._feed()
+        self._unless_halted()
         desk = self._desk(night, scope, stage)
         done = STAGES[stage](desk, night.work)
         took_ms = (perf_counter() - started) * 1000.0
@@ -249,6 +260,13 @@ class SleepCycle:
                 cycle_id=night.cycle_id, stage=stage, done=done, total=total, note=words, counts=counts or {}
             )
         )
+
+    def _unless_halted(self) -> None:
+        if self._halt.is_set():
+            raise Halted
+
+    def _left(self, night: _Night) -> dict[str, Any]:
+        return night.report.ended(state=INTERRUPTED, at=self._clock())
 
     def _ended(self, night: _Night, state: str) -> dict[str, Any]:
         report = night.report.ended(state=state, at=self._clock())

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ltmld.core.memory import MemoryKind, MemoryState
-from ltmld.core.ports import Completion
+from ltmld.core.ports import Completion, SleepRequest
 from ltmld.errors import BadInputError, CompletionError, UpstreamError
 from ltmld.sleep.report import NO_MODEL
 from ltmld.sleep.stages import DEPTHS
@@ -294,3 +294,21 @@ def test_a_report_of_a_huge_night_stays_small(tmp_path: Path) -> None:
     assert report["memories"]["learned"] == 120
     assert len(report["learned"]) == 50
     room.close()
+
+
+def test_what_fails_after_the_word_to_stop_leaves_the_cycle_to_be_resumed(bedroom: Bedroom) -> None:
+    bedroom.talk("I live in Lisbon.", "Nice.")
+    model = PlayedModel(careful)
+    cycle = bedroom.cycle(model)
+
+    def house_closes() -> bool:
+        cycle.halt()
+        raise RuntimeError("the index was closed under the cycle")
+
+    bedroom.busy = house_closes
+    assert cycle.run(SleepRequest())["state"] == "interrupted"
+    left = bedroom.ledger.unfinished_cycle()
+    assert left is not None
+    bedroom.busy = lambda: False
+    assert bedroom.sleep(model, cycle_id=left["id"])["state"] == "completed"
+    assert bedroom.believed()
