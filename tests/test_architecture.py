@@ -26,8 +26,9 @@ from ltmld.resources import resource
 ROOT = Path(__file__).resolve().parent.parent
 MODULE_LINES_MAX = 400
 FUNCTION_LINES_MAX = 60
-# Where everything may be caught: memory fails to "no memory", a stage to "stage failed", the program to one line.
-CATCH_ALL = {"ltmld/wake/attendant.py", "ltmld/sleep/cycle.py", "ltmld/cli/app.py"}
+# Where everything may be caught: memory fails to "no memory", a stage to "stage failed", the program to one line,
+# the thread that feeds the index to "found later".
+CATCH_ALL = {"ltmld/wake/attendant.py", "ltmld/sleep/cycle.py", "ltmld/cli/app.py", "ltmld/daemon/feed.py"}
 TORCH_FAMILY = {"torch", "transformers", "sentence_transformers"}
 SLOW_TO_IMPORT = TORCH_FAMILY | {"chromadb", "sklearn", "scipy", "onnxruntime", "onnx", "openai"}
 # Declared although no module imports them: each has another use.

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import structlog
 
 from ltmld.daemon import heap
-from ltmld.errors import LtmldError
 
 if TYPE_CHECKING:
     from ltmld.wake.feeder import Feeder
@@ -22,10 +21,11 @@ PAUSE_S = 2.0
 
 
 class FeedThread:
-    """Drains the outbox whenever it is woken."""
+    """Drains the outbox whenever it is woken; whatever fails, it pauses and goes on."""
 
-    def __init__(self, feeder: Feeder) -> None:
+    def __init__(self, feeder: Feeder, *, pause_s: float = PAUSE_S) -> None:
         self._feeder = feeder
+        self._pause_s = pause_s
         self._woken = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
@@ -58,6 +58,6 @@ class FeedThread:
             self._woken.clear()
             try:
                 self._drain()
-            except LtmldError as error:
-                log.warning("index.behind", error=str(error))
-                self._stopping.wait(PAUSE_S)
+            except Exception as error:  # noqa: BLE001 - memory fails to "found later": nobody else starts this thread
+                log.warning("index.behind", error=str(error), kind=type(error).__name__)
+                self._stopping.wait(self._pause_s)
