@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 import structlog
@@ -39,6 +40,10 @@ log = structlog.get_logger(__name__)
 CLOSE_S = 10.0
 CLOSE_ASKING_S = 2.0
 GLANCE_S = 0.05
+
+# Far more sleeps than a person starts between two deep nights.
+CYCLES_LOOKED_AT = 200
+NIGHTLY = "nightly"
 
 Watch = Callable[[StageProgress], None]
 
@@ -130,6 +135,19 @@ class Sleeper:
             except LtmldError as error:
                 log.warning("sleep.not_resumed", error=str(error))
                 return ""
+
+    def nights_since_deep(self) -> int:
+        """Return how many nightly cycles have completed since the last deep one (of the latest cycles).
+
+        Raises:
+            LedgerError: the ledger cannot be read.
+        """
+        nights = (
+            cycle["depth"]
+            for cycle in self._ledger.cycles(limit=CYCLES_LOOKED_AT)
+            if cycle["trigger"] == NIGHTLY and cycle["state"] == "completed"
+        )
+        return sum(1 for _ in takewhile(lambda depth: depth != "deep", nights))
 
     def live(self) -> Live | None:
         """Return what the running cycle shows, or ``None``."""
