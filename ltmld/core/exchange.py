@@ -96,11 +96,16 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
-    """Where a request continues a stored conversation: the deepest message of its path already known."""
+    """Where a request continues a stored conversation: the deepest message of its path already known.
+
+    ``chains`` is empty unless the path is a window of the thread, its oldest messages dropped by the client:
+    then these are the chains of the path's messages in the thread, to be used instead of their own.
+    """
 
     thread_id: str
     depth: int
     message_ids: tuple[str, ...]
+    chains: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,7 @@ from ltmld.core.clock import NewId
 from ltmld.core.exchange import Outcome, PathMessage, Recorded, Turn
 from ltmld.core.message import Attachment, Message, Role, ToolCall
 from ltmld.errors import NotFoundError
-from ltmld.ledger import branches, injections, outbox, threads
+from ltmld.ledger import branches, injections, openings, outbox, threads, windows
 from ltmld.ledger.spelling import clean, dumped, loaded_list, packed, stamp, unpacked
 
 # SQLite's integers have 64 bits.
@@ -104,13 +104,13 @@ def record(connection: sqlite3.Connection, turn: Turn, *, new_id: NewId, now: da
         return recorded
     thread_id = threads.opened(
         connection,
-        thread_id=turn.thread_id,
+        thread_id=openings.thread_of(connection, turn),
         scope=turn.scope,
         key=turn.thread_key,
         started_at=turn.started_at,
         last_at=turn.finished_at,
     )
-    turn = replace(turn, thread_id=thread_id)
+    turn = _in_its_thread(connection, replace(turn, thread_id=thread_id))
     walk = _walked(connection, turn, new_id)
     add_exchange(connection, exchange_row(turn, prompt_id=walk.prompt_id, reply_id=walk.reply_id, now=now))
     add_messages(connection, [_message_row(turn, new) for new in walk.new])
@@ -212,12 +212,20 @@ def _recorded(connection: sqlite3.Connection, exchange_id: str) -> Recorded | No
     )
 
 
+def _in_its_thread(connection: sqlite3.Connection, turn: Turn) -> Turn:
+    """Return *turn* with the chains of its thread where its client dropped the oldest messages; see ``windows``."""
+    chains = [said.chain for said in turn.path]
+    if not turn.thread_key or threads.known_chains(connection, turn.thread_id, chains):
+        return turn
+    window = windows.aligned(connection, turn.thread_id, turn.path)
+    return turn if window is None else windows.continued(turn, window)
+
+
 def _walked(connection: sqlite3.Connection, turn: Turn, new_id: NewId) -> _Walk:
     path = (*turn.path, *_reply(turn))
     chains = [said.chain for said in path]
     known = threads.known_chains(connection, turn.thread_id, chains)
-    # Everything before the deepest known message is known too: its chain holds theirs. After a client
-    # dropped the oldest messages of its window, the path simply begins in the middle of the thread.
+    # Everything before the deepest known message is known too: its chain holds theirs.
     depth = max((place + 1 for place, one in enumerate(chains) if one in known), default=0)
     parent_id = known[chains[depth - 1]] if depth else None
     ordinal = _ordinal(connection, parent_id)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ltmld.core.clock import Clock, NewId
-from ltmld.core.exchange import Placement, Recorded, StoredMessage, Turn
+from ltmld.core.exchange import PathMessage, Placement, Recorded, StoredMessage, Turn
 from ltmld.core.injection import Injection
 from ltmld.core.memory import Memory, MemoryState
 from ltmld.core.proposal import Proposal
@@ -80,10 +80,12 @@ class Ledger:
 
     # --- conversations ------------------------------------------------------------------------------
 
-    def locate(self, scope: str, *, thread_key: str, chains: Sequence[str]) -> Placement | None:
+    def locate(
+        self, scope: str, *, thread_key: str, chains: Sequence[str], path: Sequence[PathMessage] = ()
+    ) -> Placement | None:
         """Return where a path with these chains continues a known thread; see ``threads.locate``."""
         with self._readers.snapshot() as connection:
-            return threads.locate(connection, scope=scope, thread_key=thread_key, chains=chains)
+            return threads.locate(connection, scope=scope, thread_key=thread_key, chains=chains, path=path)
 
     def locate_context(self, scope: str, *, context_sha256: str) -> Placement | None:
         """Return the place after the reply that came with this generate ``context``."""

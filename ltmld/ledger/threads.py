@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from ltmld.core.exchange import Placement
+from ltmld.core.exchange import PathMessage, Placement
+from ltmld.ledger import windows
 from ltmld.ledger.pages import Cursor, bounded, spelled
 from ltmld.ledger.spelling import clean, dumped, stamp, unpacked
 
@@ -130,12 +131,23 @@ def opened(
     return identity
 
 
+def exists(connection: sqlite3.Connection, thread_id: str) -> bool:
+    """Tell whether there is such a thread."""
+    return connection.execute(_BY_ID, (thread_id,)).fetchone() is not None
+
+
 def locate(
-    connection: sqlite3.Connection, *, scope: str, thread_key: str, chains: Sequence[str]
+    connection: sqlite3.Connection,
+    *,
+    scope: str,
+    thread_key: str,
+    chains: Sequence[str],
+    path: Sequence[PathMessage] = (),
 ) -> Placement | None:
     """Return where a path with these chains continues what is known, ``None`` where nothing is.
 
-    With a *thread_key* only its thread counts; it is found at depth 0 even when none of its messages is.
+    With a *thread_key* only its thread counts; it is found at depth 0 even when none of its messages is. Where
+    *path* tells the words, too, a window of that thread is found by them: see ``windows``.
     """
     thread_id = ""
     if thread_key:
@@ -145,7 +157,7 @@ def locate(
         thread_id = known
     found = _deepest(connection, scope=scope, thread_id=thread_id, chains=chains)
     if found is None:
-        return Placement(thread_id=thread_id, depth=0, message_ids=()) if thread_id else None
+        return _in_window(connection, thread_id, path) if thread_id else None
     thread_id, depth = found
     ids = tuple(known_chains(connection, thread_id, chains[:depth]).values())
     return Placement(thread_id=thread_id, depth=depth, message_ids=ids)
@@ -176,6 +188,14 @@ def page(
     for row in rows:
         row["title"] = " ".join(unpacked(row["title"] or "").split())[:TITLE_CHARACTERS_MAX]
     return rows, spelled(rows, at="last_at", limit=limit)
+
+
+def _in_window(connection: sqlite3.Connection, thread_id: str, path: Sequence[PathMessage]) -> Placement:
+    window = windows.aligned(connection, thread_id, path)
+    if window is None:
+        return Placement(thread_id=thread_id, depth=0, message_ids=())
+    ids = window.message_ids
+    return Placement(thread_id=thread_id, depth=len(ids), message_ids=ids, chains=window.chains)
 
 
 def _deepest(

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from ltmld.core.exchange import Turn
 from ltmld.ledger import Ledger
 from ltmld.ledger.schema import FILE_NAME
-from tests.support.ledgers import a_ledger, a_turn
+from tests.support.ledgers import EPOCH, a_ledger, a_turn
 
 # Few words, so that conversations begin alike, repeat themselves and collide.
 WORDS = st.sampled_from(["hello", "yes", "my dog is Rex", "tell me more"])
@@ -27,13 +28,21 @@ def conversation(draw: st.DrawFn) -> list[tuple[str, str]]:
 
 
 def turns_of(number: int, talk: Sequence[tuple[str, str]]) -> list[Turn]:
-    """Return the requests of a whole conversation, each with all that was said before."""
+    """Return the requests of a whole conversation, each with all that was said before; an hour after the last one."""
     said: list[str] = []
+    at = EPOCH + timedelta(hours=number)
     turns: list[Turn] = []
     for place, (asked, answered) in enumerate(talk):
         said.append(asked)
         turns.append(
-            a_turn(*said, reply=answered, exchange=f"exc-{number}-{place}", thread_id=f"thr-{number}")
+            a_turn(
+                *said,
+                reply=answered,
+                exchange=f"exc-{number}-{place}",
+                thread_id=f"thr-{number}",
+                started_at=at,
+                finished_at=at,
+            )
         )
         said.append(answered)
     return turns

@@ -146,16 +146,6 @@ def test_a_tool_loop_is_one_run_and_only_speech_is_gathered(ledger: Ledger) -> N
     assert called["tool_calls"] == [{"id": "call_1", "name": "weather", "arguments": '{"city":"Bern"}'}]
 
 
-def test_a_window_that_lost_its_beginning_goes_on_in_the_middle_of_the_thread(ledger: Ledger) -> None:
-    ledger.record_turn(a_turn("hello", "hi", "I have a dog", "lovely", reply=""))
-    known = a_path("hello", "hi", "I have a dog", "lovely")
-    window = (*known[2:], *a_path("called Rex", start=known[-1].chain))
-    ledger.record_turn(a_turn(path=window, reply="good name"))
-    messages = ledger.thread_messages("thr-1")
-    assert [message.text for message in messages[3:]] == ["lovely", "called Rex", "good name"]
-    assert messages[4].parent_id == messages[3].id
-
-
 def test_a_known_key_decides_over_the_thread_id(ledger: Ledger) -> None:
     ledger.record_turn(a_turn("hello", reply="hi", thread_key="chat-7"))
     recorded = ledger.record_turn(

@@ -49,8 +49,8 @@ def test_a_key_wins_over_the_same_words_elsewhere(ledger: Ledger) -> None:
 
 
 def test_of_equally_deep_threads_the_latest_is_meant(ledger: Ledger) -> None:
-    for number, minute in enumerate((1, 3, 2)):
-        at = EPOCH.replace(minute=minute)
+    for number, hour in enumerate((10, 14, 12)):
+        at = EPOCH.replace(hour=hour)
         ledger.record_turn(
             a_turn(
                 "hello",

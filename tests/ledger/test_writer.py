@@ -297,7 +297,7 @@ def test_a_connection_that_is_gone_is_opened_again(ledger: Ledger) -> None:
 @pytest.mark.parametrize("bad", [{"status": 2**63}, {"request_sha256": "\ud83d"}, {"status": 2j}])
 def test_a_value_that_cannot_be_stored_is_a_ledger_error(ledger: Ledger, bad: dict[str, object]) -> None:
     with pytest.raises(LedgerError):
-        ledger.submit_turn(replace(a_turn("hello"), **bad)).result(10)  # type: ignore[arg-type]
+        ledger.submit_turn(replace(a_turn("hello"), **bad)).result(10)  # type: ignore[arg-type]  # bad on purpose
     assert ledger.record_turn(a_turn("hello")).new_message_ids
 
 
