@@ -230,7 +230,7 @@ class SleepCycle:
         """Write the proposals and the checkpoint together; a dry run only keeps them in mind."""
         learned = {one.memory.id: one.memory.text for one in done.proposals if isinstance(one, Learn)}
         if any(not isinstance(one, Learn) for one in done.proposals):
-            learned |= {memory.id: memory.text for memory in desk.memories()}
+            learned |= {memory.id: memory.text for memory in (*desk.memories(), *desk.faded())}
         night.report.proposed(done.proposals, learned)
         night.report.stage(stage, scope=desk.scope, took_ms=took_ms, counts=done.counts)
         if night.asker:

@@ -6,6 +6,7 @@ Rules:
 3. The assistant repeating what it was reminded of is no evidence: an echo reinforces nothing (668 copies of
    one hallucination came of such a loop elsewhere; mem0 issue 4573).
 4. Candidates of one night are compared with each other as with what is known.
+5. What has faded is known too: met again it is reinforced, which brings it back; but what is alive goes first.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ltmld.core.clock import NewId
-from ltmld.core.memory import Memory, Source
+from ltmld.core.memory import Memory, MemoryState, Source
 from ltmld.core.proposal import Learn, Reinforce
 from ltmld.core.strength import reinforced
 from ltmld.sleep.candidate import Candidate
@@ -45,9 +46,10 @@ class _Entry:
             source.message_id == candidate.message_id for source in (*self.memory.sources, *self.sources)
         )
 
-    def unlikeness(self, mean: Meaning) -> tuple[bool, int, str]:
-        """Return the key that sorts the entry closest to *mean* first."""
-        return mean.plain != self.meaning.plain, len(self.meaning.words), self.memory.id
+    def unlikeness(self, mean: Meaning) -> tuple[bool, bool, int, str]:
+        """Return the key that sorts the entry closest to *mean* first, of those that are alive."""
+        faded = self.memory.state is MemoryState.FADED
+        return faded, mean.plain != self.meaning.plain, len(self.meaning.words), self.memory.id
 
 
 def dedupe(
@@ -92,7 +94,7 @@ class _Table:
             self._by_word.setdefault((mean.subject, word), []).append(entry)
 
     def matches(self, candidate: Candidate, position: int, nearness: Nearness) -> list[_Entry]:
-        """Return the entries of the same meaning: word for word first, then the most alike."""
+        """Return the entries of the same meaning: alive before faded, word for word first, then the most alike."""
         mean = meaning(candidate)
         pool = {entry.memory.id: entry for entry in self._pool(mean)}
         found = []

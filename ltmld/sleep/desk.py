@@ -10,7 +10,7 @@ from typing import Any
 from ltmld.config import SleepSettings
 from ltmld.core.clock import NewId
 from ltmld.core.exchange import StoredMessage
-from ltmld.core.memory import Memory
+from ltmld.core.memory import Memory, MemoryState
 from ltmld.core.ports import Embedder, Index
 from ltmld.core.proposal import Proposal
 from ltmld.errors import EmbedderError, IndexBrokenError
@@ -22,6 +22,7 @@ from ltmld.sleep.report import Report
 Work = dict[str, Any]
 """What travels between the stages of one scope, as JSON: ids, verdicts, candidates, clusters."""
 
+PAGE = 500
 SIMILAR_BATCH = 64
 SIMILAR_CHARS_MAX = 600
 """MiniLM reads 256 word pieces; more text than this changes nothing."""
@@ -47,6 +48,18 @@ class Desk:
     def memories(self) -> list[Memory]:
         """Return the recallable memories of the scope; a dry run sees what it would have changed."""
         return overlaid(self.ledger.all_memories(self.scope), self.pending)
+
+    def faded(self) -> list[Memory]:
+        """Return the memories of the scope that have faded: not recalled, and alive again when they are met."""
+        found: list[Memory] = []
+        cursor = ""
+        while True:
+            page, cursor = self.ledger.memories(
+                scope=self.scope, state=MemoryState.FADED.value, limit=PAGE, cursor=cursor
+            )
+            found.extend(page)
+            if not cursor:
+                return found
 
     def messages(self, ids: Sequence[str]) -> dict[str, StoredMessage]:
         """Return messages by id; what was erased meanwhile is missing."""

@@ -95,10 +95,10 @@ def dedupe_stage(desk: Desk, work: Mapping[str, Any]) -> Done:
     """Learn what is new, reinforce what is known, and mark the messages as judged: all in one transaction."""
     candidates = [Candidate.from_json(row) for row in _rows(work, "candidates")]
     scores = desk.nearest([one.text for one in candidates], limit=DUPLICATES_LOOKED_AT)
-    known = desk.memories()
     changes = dedupe(
         candidates,
-        known=known,
+        # Without candidates nothing can be met, and what has faded over the years need not be read.
+        known=[*desk.memories(), *desk.faded()] if candidates else (),
         nearness={
             (position, key): value for position, near in enumerate(scores) for key, value in near.items()
         },
@@ -164,13 +164,14 @@ def summarize_stage(desk: Desk, work: Mapping[str, Any]) -> Done:
         desk.report.warn(
             f"{len(wanted) - LESSONS_MAX} themes wait for a later night: {LESSONS_MAX} lessons a night."
         )
-    return Done(proposals=tuple(proposals), work={"clusters": [], "fresh": []}, counts=_counts(proposals))
+    return Done(proposals=tuple(proposals), work={"clusters": []}, counts=_counts(proposals))
 
 
-def decay_stage(desk: Desk, _work: Mapping[str, Any]) -> Done:
-    """Let a step of time pass over the memories."""
+def decay_stage(desk: Desk, work: Mapping[str, Any]) -> Done:
+    """Let a step of time pass over the memories; what was met tonight has not been alone since the last step."""
+    fresh = frozenset(_rows(work, "fresh"))
     proposals = decay(
-        desk.memories(),
+        [memory for memory in desk.memories() if memory.id not in fresh],
         now=desk.now,
         last_step_at=_last_step_at(desk),
         floor=desk.settings.floor,

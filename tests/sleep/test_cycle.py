@@ -10,6 +10,7 @@ import pytest
 
 from ltmld.core.memory import MemoryKind, MemoryState
 from ltmld.core.ports import Completion, SleepRequest
+from ltmld.core.proposal import Fade
 from ltmld.errors import BadInputError, CompletionError, UpstreamError
 from ltmld.sleep.report import NO_MODEL
 from ltmld.sleep.stages import DEPTHS
@@ -312,3 +313,22 @@ def test_what_fails_after_the_word_to_stop_leaves_the_cycle_to_be_resumed(bedroo
     bedroom.busy = lambda: False
     assert bedroom.sleep(model, cycle_id=left["id"])["state"] == "completed"
     assert bedroom.believed()
+
+
+def test_what_has_faded_and_is_said_again_is_brought_back_and_not_doubled(bedroom: Bedroom) -> None:
+    bedroom.talk("I collect old maps.", "Nice.")
+    bedroom.sleep(PlayedModel(careful))
+    (known,) = bedroom.believed().values()
+    cycle_id = bedroom.ledger.begin_cycle(scope="", depth="nap", trigger="test", model="", dry_run=False)
+    bedroom.ledger.apply(
+        cycle_id, "decay:default", [Fade(memory_id=known.id, strength=0.01, why="unused")], {}
+    )
+    bedroom.ledger.end_cycle(cycle_id, state="completed", report={})
+    assert bedroom.believed() == {}
+    bedroom.clock.move(days=400)
+    bedroom.talk("I collect old maps.", "Still?")
+    report = bedroom.sleep(PlayedModel(careful))
+    assert (report["memories"]["learned"], report["reinforced"]) == (0, [known.text])
+    (revived,) = bedroom.ledger.memories(limit=9)[0]
+    assert (revived.id, revived.state, revived.frequency) == (known.id, MemoryState.ACTIVE, 2)
+    assert revived.strength > known.strength / 2

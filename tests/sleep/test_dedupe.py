@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ltmld.core.memory import Memory, MemoryKind, Source
+from ltmld.core.memory import Memory, MemoryKind, MemoryState, Source
 from ltmld.core.proposal import Learn, Reinforce
 from ltmld.sleep.candidate import Candidate
 from ltmld.sleep.dedupe import SOURCES_MAX, dedupe
@@ -196,3 +196,11 @@ def test_reinforcing_never_weakens_anything(first: list[Candidate], second: list
 def test_every_sentence_means_what_it_means(candidates: list[Candidate]) -> None:
     for one in candidates:
         assert same(meaning(one), meaning(one), cosine=None)
+
+
+def test_what_is_alive_is_reinforced_before_its_faded_double() -> None:
+    words = "The user has a dog called Rex."
+    faded = a_memory(words, id="mem-1", subject="user", state=MemoryState.FADED)
+    alive = a_memory(words, id="mem-2", subject="user")
+    changes = night([a_candidate(words)], [faded, alive])
+    assert [(type(one), getattr(one, "memory_id", "")) for one in changes] == [(Reinforce, "mem-2")]
