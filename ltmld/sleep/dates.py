@@ -3,6 +3,8 @@
 Rules:
 1. Every answer is a ``when``: ``YYYY``, ``YYYY-MM`` or ``YYYY-MM-DD``, no more exact than the words were.
 2. What cannot be read is no date; nothing is guessed ("on Friday" may be either side of today).
+3. Days are those of the person, by the machine's zone: "yesterday", said in the evening in Los Angeles, is the day
+   before that evening, though it was tomorrow already in UTC.
 """
 
 from __future__ import annotations
@@ -10,7 +12,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import date, datetime, timedelta
+
+from ltmld.core.days import day_start, local_day
 
 _MONTH_NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _MONTHS = {name: number for number, name in enumerate(_MONTH_NAMES, start=1)}
@@ -57,24 +61,22 @@ class Spoken:
 
 
 def moment(when: str) -> datetime | None:
-    """Return the beginning (UTC) of the day, month or year that *when* names, or ``None``."""
-    text = when.strip().casefold()
-    found = _ISO.match(text)
-    if found:
-        year, month, day = (int(part) if part else 1 for part in found.groups())
-        return _instant(year, month, day)
-    spoken = _absolute(text, 0)
-    return moment(spoken.when) if spoken else None
+    """Return the moment at which the day, month or year that *when* names begins here, or ``None``."""
+    first = _first_day(when)
+    try:
+        return day_start(first) if first else None
+    except (OverflowError, ValueError):  # the edge of the calendar
+        return None
 
 
 def spoken_date(text: str, *, at: datetime) -> Spoken | None:
     """Return the first date that *text*, said at *at*, speaks of."""
-    lowered = text.lower()
+    lowered, day = text.lower(), local_day(at)
     for read in (_near, _ago, _relative, _weekday):
-        found = read(lowered, at)
+        found = read(lowered, day)
         if found:
             return found
-    return _absolute(lowered, at.year)
+    return _absolute(lowered, day.year)
 
 
 def dated(text: str, *, at: datetime) -> tuple[str, str]:
@@ -90,17 +92,27 @@ def dated(text: str, *, at: datetime) -> tuple[str, str]:
 
 def spelled(when: str) -> str:
     """Return *when* as words that fit into a sentence: "on 7 May 2023", "in May 2023", "in 2022"."""
-    instant = moment(when)
-    if instant is None:
+    first = _first_day(when)
+    if first is None:
         return when
-    month = instant.strftime("%B %Y")
+    month = first.strftime("%B %Y")
     match when.count("-"):
         case 2:
-            return f"on {instant.day} {month}"
+            return f"on {first.day} {month}"
         case 1:
             return f"in {month}"
         case _:
-            return f"in {instant.year}"
+            return f"in {first.year}"
+
+
+def _first_day(when: str) -> date | None:
+    text = when.strip().casefold()
+    found = _ISO.match(text)
+    if found:
+        year, month, day = (int(part) if part else 1 for part in found.groups())
+        return _date(year, month, day)
+    spoken = _absolute(text, 0)
+    return _first_day(spoken.when) if spoken else None
 
 
 def _spoken(found: re.Match[str], when: str, *, words: str = "", relative: bool = True) -> Spoken:
@@ -109,12 +121,12 @@ def _spoken(found: re.Match[str], when: str, *, words: str = "", relative: bool 
     )
 
 
-def _near(text: str, at: datetime) -> Spoken | None:
+def _near(text: str, at: date) -> Spoken | None:
     found = _NEAR.search(text)
     return _spoken(found, _day(at + timedelta(days=_NEAR_DAYS.get(found[1], 0)))) if found else None
 
 
-def _ago(text: str, at: datetime) -> Spoken | None:
+def _ago(text: str, at: date) -> Spoken | None:
     for pattern, sign in ((_AGO, -1), (_IN, 1)):
         found = pattern.search(text)
         if found:
@@ -123,7 +135,7 @@ def _ago(text: str, at: datetime) -> Spoken | None:
     return None
 
 
-def _relative(text: str, at: datetime) -> Spoken | None:
+def _relative(text: str, at: date) -> Spoken | None:
     found = _RELATIVE.search(text)
     if not found:
         return None
@@ -135,7 +147,7 @@ def _relative(text: str, at: datetime) -> Spoken | None:
     return _spoken(found, f"{saturday:%Y-%m}", words=words)
 
 
-def _weekday(text: str, at: datetime) -> Spoken | None:
+def _weekday(text: str, at: date) -> Spoken | None:
     found = _WEEKDAY.search(text)
     if not found:
         return None
@@ -150,18 +162,18 @@ def _absolute(text: str, year_now: int) -> Spoken | None:
         (_MONTH_DAY, lambda found: (int(found[3] or year_now), _MONTHS[found[1]], int(found[2]))),
     )
     for pattern, read in readers:
-        if (found := pattern.search(text)) and (instant := _instant(*read(found))):
-            return _spoken(found, _day(instant), relative=False)
+        if (found := pattern.search(text)) and (day := _date(*read(found))):
+            return _spoken(found, _day(day), relative=False)
     if found := _MONTH_YEAR.search(text):
         return _spoken(found, f"{int(found[2]):04d}-{_MONTHS[found[1]]:02d}", relative=False)
-    if (found := _ISO.search(text)) and found[3] and _instant(int(found[1]), int(found[2]), int(found[3])):
+    if (found := _ISO.search(text)) and found[3] and _date(int(found[1]), int(found[2]), int(found[3])):
         return _spoken(found, found[0], relative=False)
     if found := _YEAR.search(text):
         return _spoken(found, found[1], relative=False)
     return None
 
 
-def _moved(at: datetime, count: int, unit: str) -> str:
+def _moved(at: date, count: int, unit: str) -> str:
     if unit == "day":
         return _day(at + timedelta(days=count))
     if unit == "week":
@@ -173,12 +185,12 @@ def _moved(at: datetime, count: int, unit: str) -> str:
     return f"{months // 12:04d}-{months % 12 + 1:02d}"
 
 
-def _day(at: datetime) -> str:
+def _day(at: date) -> str:
     return f"{at:%Y-%m-%d}"
 
 
-def _instant(year: int, month: int, day: int) -> datetime | None:
+def _date(year: int, month: int, day: int) -> date | None:
     try:
-        return datetime(year, month, day, tzinfo=UTC)
+        return date(year, month, day)
     except ValueError:
         return None

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from itertools import groupby
 
+from ltmld.core.days import local
 from ltmld.core.exchange import StoredMessage
 from ltmld.core.tokens import estimate
 
@@ -66,9 +67,9 @@ def speaker_name(message: StoredMessage) -> str:
 
 
 def transcript(episode: Episode, *, without: frozenset[str] = frozenset()) -> str:
-    """Return the episode as dated lines for a model to read, less the message ids in *without*."""
+    """Return the episode as lines for a model to read, dated by the machine's clock, less the ids in *without*."""
     return "\n".join(
-        f"[{message.at:%Y-%m-%d %H:%M}] {_label(message)}: {shortened(message.text)}"
+        f"[{local(message.at):%Y-%m-%d %H:%M}] {_label(message)}: {shortened(message.text)}"
         for message in episode.messages
         if message.id not in without
     )

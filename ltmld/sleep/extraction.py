@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from ltmld.core.days import local
 from ltmld.errors import CompletionError, UpstreamError
 from ltmld.sleep.asking import Asker
 from ltmld.sleep.candidate import Candidate
@@ -81,7 +82,7 @@ def _without_upstream(
 
 def _leave(desk: Desk, episode: Episode, result: Extraction, error: CompletionError) -> None:
     result.left.update(episode.ids)
-    when = f"{episode.messages[0].at:%Y-%m-%d %H:%M}"
+    when = f"{local(episode.messages[0].at):%Y-%m-%d %H:%M}"
     desk.report.warn(
         f"The episode of {when} ({len(episode.ids)} messages) waits for the next night: {error}."
     )

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from rapidfuzz import fuzz
 
+from ltmld.core.days import local_day
 from ltmld.core.exchange import StoredMessage
 from ltmld.sleep.candidate import Candidate, kind_of
 from ltmld.sleep.dates import moment
@@ -113,7 +114,7 @@ def _nearly(name: str, spoken: set[str]) -> bool:
 
 def _years(episode: Episode, when: str) -> frozenset[str]:
     """Return the years that "last year" or ``when`` may have become."""
-    year = episode.messages[0].at.year
+    year = local_day(episode.messages[0].at).year
     around = {str(year + step) for step in range(-3, 4)}
     return frozenset(around | {part for part in when.split("-") if len(part) == 4})
 

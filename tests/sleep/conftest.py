@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,3 +17,17 @@ def bedroom(tmp_path: Path) -> Iterator[Bedroom]:
     room = Bedroom(tmp_path)
     yield room
     room.close()
+
+
+@pytest.fixture(autouse=True)
+def here(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """Let the machine stand in UTC, so that days are the same wherever the tests run; call it to move elsewhere."""
+
+    def moved(zone: str) -> None:
+        monkeypatch.setenv("TZ", zone)
+        time.tzset()
+
+    moved("UTC")
+    yield moved
+    monkeypatch.undo()
+    time.tzset()
