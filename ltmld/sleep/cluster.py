@@ -5,19 +5,22 @@ The numbers are worked out in a spawned process (``labels``), one at a time, gon
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures import TimeoutError as LabelsTimeoutError
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
+from time import monotonic
 from typing import Any
 
 from ltmld.core.memory import Memory, MemoryKind, MemoryState
 from ltmld.core.ports import Embedder
+from ltmld.sleep.asking import Halted
 from ltmld.sleep.labels import label, yield_to_others
 
 SIZE_MIN = 3
 TIMEOUT_S = 300.0
+GLANCE_S = 0.25
 BATCH = 64
 
 
@@ -46,20 +49,46 @@ def vectors(memories: Sequence[Memory], embedder: Embedder) -> Any:
     return np.concatenate(parts) if parts else np.zeros((0, embedder.dimension), dtype=np.float32)
 
 
-def labels(rows: Any, *, size_min: int = SIZE_MIN, timeout_s: float = TIMEOUT_S) -> list[int] | None:
-    """Return a cluster label for each row, worked out in another process; ``None`` when that process failed."""
+def labels(
+    rows: Any,
+    *,
+    size_min: int = SIZE_MIN,
+    timeout_s: float = TIMEOUT_S,
+    halted: Callable[[], bool] = lambda: False,
+) -> list[int] | None:
+    """Return a cluster label for each row, worked out in another process; ``None`` when that process failed.
+
+    Raises:
+        Halted: *halted* said so while the process worked.
+    """
     if len(rows) < size_min + 1:
         return [-1] * len(rows)
     pool = ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn"), initializer=yield_to_others)
+    others = set(active_children())
     found: list[int] | None = None
     try:
-        found = pool.submit(label, rows, size_min).result(timeout=timeout_s)
+        found = _awaited(pool.submit(label, rows, size_min), timeout_s, halted)
     except (BrokenProcessPool, LabelsTimeoutError, MemoryError):
         found = None
     finally:
-        # A process that hangs is not waited for: it runs at low priority and ends with its work.
+        if found is None:
+            # Nobody wants its answer any more, and this process could not end before it.
+            for child in set(active_children()) - others:
+                child.kill()
         pool.shutdown(wait=found is not None, cancel_futures=True)
     return found
+
+
+def _awaited(future: Future[list[int]], timeout_s: float, halted: Callable[[], bool]) -> list[int]:
+    end = monotonic() + timeout_s
+    while True:
+        try:
+            return future.result(timeout=min(GLANCE_S, max(0.0, end - monotonic())))
+        except LabelsTimeoutError:
+            if halted():
+                raise Halted from None
+            if monotonic() >= end:
+                raise
 
 
 def clusters(

@@ -133,7 +133,8 @@ def cluster_stage(desk: Desk, work: Mapping[str, Any]) -> Done:
         return Done(work={"clusters": []})
     memories = clusterable(desk.memories())
     try:
-        numbers = labels(vectors(memories, desk.embedder))
+        asker = desk.asker
+        numbers = labels(vectors(memories, desk.embedder), halted=lambda: asker.pause(0.0))
     except EmbedderError as error:
         desk.report.warn(f"Nothing was clustered: {error}")
         return Done(work={"clusters": []})

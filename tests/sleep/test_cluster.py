@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import sys
+from multiprocessing import active_children
+from threading import Event
 
 import numpy as np
+import pytest
 
 from ltmld.core.memory import MemoryKind, MemoryState
+from ltmld.sleep.asking import Halted
 from ltmld.sleep.cluster import clusterable, clusters, labels, vectors
 from tests.support.ledgers import a_memory
 from tests.support.nights import WordEmbedder
@@ -47,3 +51,14 @@ def test_too_few_memories_need_no_process() -> None:
 
 def test_a_process_that_is_not_done_in_time_costs_the_clusters_and_no_more() -> None:
     assert labels(np.eye(9, dtype=np.float32), timeout_s=0.0) is None
+
+
+def test_a_stop_does_not_wait_for_the_process_and_leaves_none_behind() -> None:
+    before = set(active_children())
+    with pytest.raises(Halted):
+        labels(np.eye(9, dtype=np.float32), halted=lambda: True)
+    rounds, tick = 0, Event()
+    while set(active_children()) - before and rounds < 100:
+        tick.wait(0.1)
+        rounds += 1
+    assert set(active_children()) <= before
