@@ -15,6 +15,7 @@ import calendar
 from datetime import datetime
 from functools import lru_cache
 
+from ltmld.core.days import local_day
 from ltmld.core.exchange import StoredMessage
 from ltmld.core.hit import Unit
 from ltmld.core.memory import Memory
@@ -85,5 +86,6 @@ def passage_number(unit_id: str) -> int | None:
 
 
 def spoken_date(at: datetime) -> str:
-    """Return a date as people write it in questions: ``8 May 2023``."""
-    return f"{at.day} {_MONTHS[at.month]} {at.year}"
+    """Return a date as people write it in questions, by the clock on their wall: ``8 May 2023``."""
+    day = local_day(at)
+    return f"{day.day} {_MONTHS[day.month]} {day.year}"

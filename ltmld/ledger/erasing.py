@@ -48,6 +48,11 @@ _OWN_MESSAGES = """
       )
 """
 
+_WITHDRAW = """
+    INSERT OR IGNORE INTO retractions (message_id, exchange_id, at)
+    SELECT id, exchange_id, :at FROM messages WHERE id = :id
+"""
+
 _OPEN_ERASURE = "INSERT OR IGNORE INTO erasures (message_id, cause, at) VALUES (?, 'forget --hard', ?)"
 
 _ERASE_MESSAGE = """
@@ -106,6 +111,15 @@ LONG = 12
 _STRUCTURE = frozenset(
     {"id", "state", "depth", "scope", "scopes", "model", "trigger", "kind", "message_id", "away"}
 )
+
+
+def withdraw(connection: sqlite3.Connection, memory_id: str, cause: Cause) -> None:
+    """Take the messages that ``remember`` made for a forgotten memory out of recall too; they stay in the ledger."""
+    memory = memories.one(connection, memory_id)
+    values = {"memory_id": memory.id, "dialect": DIALECT}
+    for row in connection.execute(_OWN_MESSAGES, values).fetchall():
+        connection.execute(_WITHDRAW, {"id": row["id"], "at": stamp(cause.at)})
+        outbox.add(connection, memory.scope, "message", [row["id"]], "delete")
 
 
 def erase(connection: sqlite3.Connection, memory_id: str, cause: Cause) -> None:

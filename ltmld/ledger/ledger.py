@@ -11,6 +11,7 @@ Rules:
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
@@ -213,10 +214,18 @@ class Ledger:
         if fields.get("state") == MemoryState.FORGOTTEN:
             raise RefusedError(f"Memory {memory_id} is not edited away. Use `ltmld forget {memory_id}`.")
         return self._writer.run(
-            lambda connection: changes.changed(
-                connection, memories.one(connection, memory_id), self._cause(cause), **fields
-            )
+            lambda connection: self._edit(connection, memory_id, self._cause(cause), fields)
         )
+
+    def _edit(
+        self, connection: sqlite3.Connection, memory_id: str, cause: Cause, fields: Mapping[str, Any]
+    ) -> Memory:
+        memory = memories.one(connection, memory_id)
+        if memory.state is MemoryState.FORGOTTEN:
+            raise RefusedError(
+                f"Memory {memory.id} is forgotten, and stays so. Say it again with `ltmld remember`."
+            )
+        return changes.changed(connection, memory, cause, **fields)
 
     def forget(self, memory_id: str, *, hard: bool, cause: str) -> None:
         """Take a memory out of recall for good; *hard* also takes its words out of the file.
@@ -224,10 +233,15 @@ class Ledger:
         The conversation that the memory was drawn from stays as it was said; see ``erasing``.
         """
         if not hard:
-            self._writer.run(lambda connection: forgetting.forget(connection, memory_id, self._cause(cause)))
+            self._writer.run(lambda connection: self._forget(connection, memory_id, self._cause(cause)))
             return
         self._writer.run(lambda connection: erasing.erase(connection, memory_id, self._cause(cause)))
         self._writer.run(erasing.release, alone=True)
+
+    @staticmethod
+    def _forget(connection: sqlite3.Connection, memory_id: str, cause: Cause) -> None:
+        forgetting.forget(connection, memory_id, cause)
+        erasing.withdraw(connection, memory_id, cause)
 
     def tombstoned(self, scope: str, text: str) -> bool:
         """Tell whether these words were forgotten in *scope*."""

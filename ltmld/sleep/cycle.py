@@ -49,7 +49,7 @@ class _Night:
     work: Work
     report: Report
     asker: Asker | None
-    pending: list[Proposal]
+    pending: dict[str, list[Proposal]]
 
     def payload(self) -> Work:
         """Return what the checkpoint must hold for the cycle to go on."""
@@ -116,7 +116,7 @@ class SleepCycle:
             self._sleep_through(night)
         except Halted:
             return self._left(night)
-        except Exception as error:  # noqa: BLE001 - end the stage: one of the three places (style guide, 11)
+        except Exception as error:  # noqa: BLE001 - end the stage: a stage that fails must not take the daemon with it
             if self._halt.is_set():
                 log.info("sleep.left", cycle_id=night.cycle_id, error=f"{type(error).__name__}: {error}")
                 return self._left(night)
@@ -160,7 +160,7 @@ class SleepCycle:
         asker = self._asker_now = self._asker(cycle_id, request.depth, report)
         if asker and payload:
             asker.away = payload["away"]
-        return _Night(cycle_id, request, scopes, position, work, report, asker, [])
+        return _Night(cycle_id, request, scopes, position, work, report, asker, {})
 
     def _scopes(self, request: SleepRequest) -> list[str]:
         return [request.scope] if request.scope else sorted(self._ledger.scopes())
@@ -223,7 +223,7 @@ class SleepCycle:
             now=self._clock(),
             report=night.report,
             step=lambda done, total, note: self._tell(night, stage, scope, done, total, note=note),
-            pending=night.pending,
+            pending=night.pending.get(scope, ()),
         )
 
     def _apply(self, night: _Night, desk: Desk, stage: str, done: Done, took_ms: float) -> None:
@@ -238,7 +238,7 @@ class SleepCycle:
         night.work = {**night.work, **done.work}
         night.position += 1
         if night.request.dry_run:
-            night.pending.extend(done.proposals)
+            night.pending.setdefault(desk.scope, []).extend(done.proposals)
             self._ledger.renew_lease(night.cycle_id)
             return
         self._ledger.apply(night.cycle_id, stage_label(stage, desk.scope), done.proposals, night.payload())

@@ -103,7 +103,11 @@ class Injector:
             if continued is not None:
                 path = after(self._ledger.messages(continued.message_ids), path)
         hashes = [item.chain for item in path]
-        found = self._ledger.locate(scope, thread_key=thread_key, chains=hashes)
+        found = self._ledger.locate(scope, thread_key=thread_key, chains=hashes, path=path)
+        if found is not None and found.chains:
+            # The client sends a window of the thread: its messages have their places there, not here.
+            path = tuple(replace(item, chain=chain) for item, chain in zip(path, found.chains, strict=True))
+            hashes = list(found.chains)
         if found is not None and not thread_key and self._begins_anew(found, path):
             return Place(scope=scope, thread_id=self._new_id("thr"), thread_key="", path=path)
         lately = self._shelf.find(scope, hashes, now=self._now(path))

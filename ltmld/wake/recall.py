@@ -18,6 +18,7 @@ from datetime import datetime
 
 from ltmld.config import WakeSettings
 from ltmld.core.clock import Clock
+from ltmld.core.days import local_day
 from ltmld.core.exchange import StoredMessage
 from ltmld.core.hit import Hit, Recollection, Scored
 from ltmld.core.memory import RECALLABLE, Memory, MemoryState
@@ -33,7 +34,8 @@ from ltmld.wake.ranking import Candidate, Ranked, confidence, ranked
 # The neighbors of so many best messages are fetched, where people talk; more change nothing (0.810, LoCoMo).
 _FETCHED_AROUND = 20
 # Each half offers so many units for each hit wanted: the cost of a recall grows with what is read from the ledger.
-_OFFERED_PER_HIT, _OFFERED_MIN = 4, 40
+# For ten hits, 30 instead of 100 leave 0.779 instead of 0.786 of the evidence among them (LoCoMo), in 5.2 and 7.8 ms.
+_OFFERED_PER_HIT, _OFFERED_MIN = 3, 30
 # Full-text searches that may run beside embeddings; the data plane recalls for four requests at a time.
 _ASIDE = 4
 _ISO_DATE = re.compile(r"\d{4}(?:-\d\d){0,2}")
@@ -214,7 +216,7 @@ def _line(item: Ranked, found: _Found, *, score: float) -> Line:
     hit = Hit(
         id=unit_id,
         kind=MESSAGE if passage_number(unit_id) is None else PASSAGE,
-        text=f"[{message.at:%Y-%m-%d}] {message.speaker}: {' '.join(_words(unit_id, message).split())}",
+        text=f"[{local_day(message.at)}] {message.speaker}: {' '.join(_words(unit_id, message).split())}",
         score=round(score, 4),
         at=message.at,
         refs=(message.ref or message.id,),
@@ -226,7 +228,7 @@ def _line(item: Ranked, found: _Found, *, score: float) -> Line:
 
 def _memory_line(item: Ranked, memory: Memory, found: _Found, *, score: float) -> Line:
     at = _began(memory, found)
-    date = memory.when if _ISO_DATE.fullmatch(memory.when) else f"{at:%Y-%m-%d}"
+    date = memory.when if _ISO_DATE.fullmatch(memory.when) else f"{local_day(at)}"
     doubt = _DISPUTED if memory.state is MemoryState.DISPUTED else ""
     behind = _once([source.message_id for source in memory.sources])
     hit = Hit(

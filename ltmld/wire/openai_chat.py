@@ -78,7 +78,7 @@ class _Reader:
             self.transcript.error = message
             return Mark.MORE
         choice = self._take(tree, "delta")
-        # Ollama's only sign of a failure in mid-stream: one chunk that names no model (ollama-facts 1.3).
+        # Ollama's only sign of a failure in mid-stream: one chunk that names no model.
         if tree.get("model") == "" and not choice.get("finish_reason"):
             self.transcript.error = "Ollama broke off in mid-answer"
         return Mark.ENDING if choice.get("finish_reason") else Mark.MORE

@@ -94,7 +94,7 @@ def test_nothing_is_edited_away_and_nothing_comes_back_from_forgotten(ledger: Le
     with pytest.raises(RefusedError, match="ltmld forget mem-1"):
         ledger.edit("mem-1", cause="user", state="forgotten")
     ledger.forget("mem-1", hard=False, cause="user")
-    with pytest.raises(RefusedError, match="is forgotten and cannot become active"):
+    with pytest.raises(RefusedError, match="is forgotten, and stays so"):
         ledger.edit("mem-1", cause="user", state=MemoryState.ACTIVE)
 
 
