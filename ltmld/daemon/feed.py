@@ -26,6 +26,7 @@ class FeedThread:
     def __init__(self, feeder: Feeder, *, pause_s: float = PAUSE_S) -> None:
         self._feeder = feeder
         self._pause_s = pause_s
+        self._taken = 0
         self._woken = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
@@ -47,10 +48,10 @@ class FeedThread:
             self._thread.join()
 
     def _drain(self) -> None:
-        taken = 0
         while not self._stopping.is_set() and (rows := self._feeder.drain()):
-            taken += rows
-        heap.settle(taken)
+            self._taken += rows
+        if heap.settle(self._taken):
+            self._taken = 0
 
     def _run(self) -> None:
         while not self._stopping.is_set():

@@ -11,8 +11,8 @@ import sys
 
 _M_ARENA_MAX = -8
 _ARENAS = 2
-# An import, a rebuilt index; a day's talk never comes near.
-_BURST_ROWS = 256
+# An import, a rebuilt index, or a few days' talk.
+BURST_ROWS = 256
 
 
 def bound() -> None:
@@ -23,9 +23,17 @@ def bound() -> None:
             mallopt(_M_ARENA_MAX, _ARENAS)
 
 
-def settle(rows: int) -> None:
-    """Give free pages back to the system, when so many *rows* were indexed at once that it is worth it."""
-    if rows >= _BURST_ROWS and sys.platform == "linux":
+def settle(rows: int) -> bool:
+    """Give free pages back to the system when so many *rows* were indexed that it is worth it; tell whether."""
+    if rows < BURST_ROWS:
+        return False
+    trim()
+    return True
+
+
+def trim() -> None:
+    """Give free pages back to the system."""
+    if sys.platform == "linux":
         malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
         if malloc_trim is not None:
             malloc_trim(0)
