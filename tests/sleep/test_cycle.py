@@ -189,6 +189,15 @@ def test_every_scope_is_slept_through_and_none_sees_another(bedroom: Bedroom) ->
     assert bedroom.sleep(scope="ana")["scopes"] == ["ana"]
 
 
+def test_a_dry_run_over_scopes_says_what_the_real_night_does(bedroom: Bedroom) -> None:
+    for scope in ("anna", "bert"):
+        bedroom.talk("I live in Lisbon.", "Nice.", scope=scope)
+        bedroom.talk("I work as a nurse.", "Good.", scope=scope)
+    dry = bedroom.sleep(dry_run=True)
+    assert dry["memories"] == bedroom.sleep()["memories"]
+    assert dry["memories"]["learned"] == 4
+
+
 def test_lessons_are_drawn_from_what_belongs_together_once(bedroom: Bedroom) -> None:
     bedroom.embedder = WordEmbedder()
     for day, thing in enumerate(["bowls", "cups", "plates", "vases", "jugs"]):
