@@ -99,7 +99,8 @@ class Placement:
     """Where a request continues a stored conversation: the deepest message of its path already known.
 
     ``chains`` is empty unless the path is a window of the thread, its oldest messages dropped by the client:
-    then these are the chains of the path's messages in the thread, to be used instead of their own.
+    then these are the chains of the path's messages in the thread, to be used instead of their own. After a
+    generate's ``context`` they are the chains of the messages that the client does not resend.
     """
 
     thread_id: str

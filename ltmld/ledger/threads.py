@@ -65,13 +65,13 @@ _BY_CONTEXT = """
 """
 
 _UP = """
-    WITH RECURSIVE up (id, parent_id, ordinal) AS (
-        SELECT id, parent_id, ordinal FROM messages WHERE id = ?
+    WITH RECURSIVE up (id, parent_id, ordinal, chain) AS (
+        SELECT id, parent_id, ordinal, chain FROM messages WHERE id = ?
         UNION ALL
-        SELECT messages.id, messages.parent_id, messages.ordinal
+        SELECT messages.id, messages.parent_id, messages.ordinal, messages.chain
         FROM up JOIN messages ON messages.id = up.parent_id
     )
-    SELECT id FROM up ORDER BY ordinal
+    SELECT id, chain FROM up ORDER BY ordinal
 """
 
 _PAGE = """
@@ -164,12 +164,17 @@ def locate(
 
 
 def locate_context(connection: sqlite3.Connection, *, scope: str, context_sha256: str) -> Placement | None:
-    """Return the place after the reply that came with this generate ``context``."""
+    """Return the place after the reply that came with this generate ``context``, with the chains that lead there."""
     row = connection.execute(_BY_CONTEXT, (scope, context_sha256)).fetchone() if context_sha256 else None
     if row is None:
         return None
-    ids = tuple(found["id"] for found in connection.execute(_UP, (row["message_id"],)))
-    return Placement(thread_id=row["thread_id"], depth=len(ids), message_ids=ids)
+    up = connection.execute(_UP, (row["message_id"],)).fetchall()
+    return Placement(
+        thread_id=row["thread_id"],
+        depth=len(up),
+        message_ids=tuple(found["id"] for found in up),
+        chains=tuple(found["chain"] for found in up),
+    )
 
 
 def known_chains(connection: sqlite3.Connection, thread_id: str, chains: Sequence[str]) -> dict[str, str]:

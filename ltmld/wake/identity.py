@@ -16,7 +16,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from ltmld.core.chain import chains
+from ltmld.core.chain import chains, message_chain
 from ltmld.core.exchange import PathMessage, StoredMessage
 from ltmld.core.message import Message, Role
 from ltmld.core.scope import DEFAULT_SCOPE, is_scope
@@ -85,15 +85,19 @@ def path_of(request: Request, identity: Identity) -> tuple[PathMessage, ...]:
     )
 
 
-def after(earlier: Sequence[StoredMessage], path: tuple[PathMessage, ...]) -> tuple[PathMessage, ...]:
-    """Return *path* as the continuation of stored messages: their hashes first, its own after them."""
-    before = [Message(role=Role(stored.role), text=stored.text, name=stored.speaker) for stored in earlier]
-    hashes = chains([*before, *(item.message for item in path)])
-    known = [
-        PathMessage(message=message, chain=chain) for message, chain in zip(before, hashes, strict=False)
+def after(
+    earlier: Sequence[StoredMessage], hashes: Sequence[str], path: tuple[PathMessage, ...]
+) -> tuple[PathMessage, ...]:
+    """Return *path* as the continuation of stored messages, which have these chain *hashes*."""
+    joined = [
+        PathMessage(
+            message=Message(role=Role(stored.role), text=stored.text, name=stored.speaker), chain=chain
+        )
+        for stored, chain in zip(earlier, hashes, strict=True)
     ]
-    new = [replace(item, chain=chain) for item, chain in zip(path, hashes[len(before) :], strict=True)]
-    return (*known, *new)
+    for item in path:
+        joined.append(replace(item, chain=message_chain(joined[-1].chain, item.message)))
+    return tuple(joined)
 
 
 def with_refs(

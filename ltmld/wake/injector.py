@@ -101,7 +101,7 @@ class Injector:
         if context_sha256:
             continued = self._ledger.locate_context(scope, context_sha256=context_sha256)
             if continued is not None:
-                path = after(self._ledger.messages(continued.message_ids), path)
+                path = after(self._ledger.messages(continued.message_ids), continued.chains, path)
         hashes = [item.chain for item in path]
         found = self._ledger.locate(scope, thread_key=thread_key, chains=hashes, path=path)
         if found is not None and found.chains:

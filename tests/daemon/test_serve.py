@@ -101,6 +101,17 @@ def test_a_generate_that_continues_by_context_stays_in_its_thread(daemon: Daemon
     assert counts(daemon, "generate")["messages"] == 4
 
 
+def test_a_picture_does_not_double_a_generate_that_continues_by_context(daemon: Daemon) -> None:
+    def generate(prompt: str, **more: Any) -> dict[str, Any]:
+        body = json.dumps({"model": "stand-in:latest", "prompt": prompt, "stream": False, **more})
+        return dict(json.loads(ask(daemon, "POST", "/api/generate", body, X_LTMLD_Scope="picture")[1]))
+
+    first = generate("What is this?", images=["aGVsbG8="])
+    second = generate("And what color has it?", context=first["context"])
+    generate("Thank you.", context=second["context"])
+    assert (counts(daemon, "picture")["threads"], counts(daemon, "picture")["messages"]) == (1, 6)
+
+
 def test_one_scope_never_hears_of_another(daemon: Daemon, standin: StandIn) -> None:
     chat(daemon, "The code word is heliotrope.", X_LTMLD_Scope="anna")
     daemon.settle()
