@@ -186,3 +186,15 @@ async def test_an_index_that_fails_costs_what_it_would_have_found_and_not_the_re
     assert room.ledger.counts()["messages"] == 2
     assert room.attendant.stats.failures == 1
     assert "not a database" in room.attendant.stats.last_failure
+
+
+async def test_a_client_that_sends_a_window_of_its_thread_finds_its_note_there(room: Room) -> None:
+    said = ["How is my dog?", "Well.", "And my cat?"]
+    await room.turn(*said[:1], x_ltmld_thread="t")
+    room.shelf.lines.append("[2026-04-03] user: my cat is Tom")
+    noted = await room.turn(*said, x_ltmld_thread="t")
+    window = await room.turn("And my cat?", "Well.", "Good.", x_ltmld_thread="t")
+    note = next(message["content"] for message in noted if message["content"].endswith("And my cat?"))
+    assert "Tom" in note
+    assert any(message["content"] == note for message in window)
+    assert room.ledger.counts()["messages"] == 6

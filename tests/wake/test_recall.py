@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -237,3 +238,16 @@ def test_any_text_can_be_asked(house: Remembering, query: str) -> None:
     house.hear(*TALK)
     house.recall.recall(query, scope="default")
     house.recall.recall(query, scope="nobody yet")
+
+
+def test_a_line_bears_the_day_of_the_clock_on_the_wall(
+    house: Remembering, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.hear(("Caroline", "My dog is called Biscuit."))
+    monkeypatch.setenv("TZ", "Pacific/Kiritimati")
+    time.tzset()
+    try:
+        assert house.texts("dog Biscuit") == ["[2023-05-09] Caroline: My dog is called Biscuit."]
+    finally:
+        monkeypatch.undo()
+        time.tzset()
