@@ -28,13 +28,22 @@ class Dialect(Protocol):
             WireError: it is not understood, and passes untouched.
         """
 
-    def inject(self, request: Request, *, block: str, base_system: str, notes: Mapping[int, str]) -> bytes:
+    def inject(
+        self,
+        request: Request,
+        *,
+        block: str,
+        base_system: str,
+        notes: Mapping[int, str],
+        drop: frozenset[int] = frozenset(),
+    ) -> bytes:
         """Return the body with memory in it; everything of the client's stays byte for byte.
 
         *block*, whole with its sentinel, goes to the end of the system text; where the client sent none,
         one is put in front that begins with *base_system*, the Modelfile's SYSTEM. *notes* go before the
-        words of the user messages at these indices of ``request.messages``. A request that only loads
-        a model, or for which there is nothing to inject, comes back as the very same object.
+        words of the user messages at these indices of ``request.messages``; the messages at *drop* (indices
+        of the same) are taken out, whole. A request that only loads a model, or for which there is nothing
+        to inject or to drop, comes back as the very same object.
         """
 
     def capture(self, *, bytes_max: int) -> Capture:

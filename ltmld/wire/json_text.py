@@ -100,6 +100,27 @@ def splice(text: str, edits: Iterable[Edit]) -> str:
     return "".join((*pieces, text[at:]))
 
 
+def removals(array: Node, drop: frozenset[int]) -> list[Edit]:
+    """Return the edits that take the items at *drop* out of an array, each with one of the commas around it."""
+    made: list[Edit] = []
+    items = array.items
+    kept_end = 0  # where the last kept item ends: what is dropped after it goes with the comma before
+    start = -1  # where items dropped at the very front begin: they go with the comma after
+    for index, item in enumerate(items):
+        if index not in drop:
+            if start >= 0:
+                made.append(Edit(start, item.start, ""))
+            kept_end, start = item.end, -1
+        elif kept_end:
+            made.append(Edit(kept_end, item.end, ""))
+            kept_end = item.end
+        elif start < 0:
+            start = item.start
+    if start >= 0:
+        made.append(Edit(start, items[-1].end, ""))
+    return made
+
+
 def literal(text: str) -> str:
     """Return *text* as a JSON string, quotes included, unicode as it is."""
     return json.dumps(clean(text), ensure_ascii=False)

@@ -15,7 +15,7 @@ from ltmld.core.message import Attachment, Message, Role, ToolCall
 from ltmld.errors import WireError
 from ltmld.wire import fields
 from ltmld.wire.attachments import from_base64, from_part
-from ltmld.wire.json_text import Edit, Node, clean, compact, inner, literal
+from ltmld.wire.json_text import Edit, Node, clean, compact, inner, literal, removals
 from ltmld.wire.request import Request
 from ltmld.wire.sentinel import GAP, present, strip
 
@@ -49,25 +49,32 @@ def leading_system(said: Sequence[Message]) -> str | None:
     return said[0].text if said and said[0].role is Role.SYSTEM else None
 
 
-def edits(request: Request, *, block: str, base_system: str, notes: Mapping[int, str]) -> list[Edit]:
-    """Return the edits that put *block* and *notes* into a conversation; none for an empty one."""
+def edits(
+    request: Request, *, block: str, base_system: str, notes: Mapping[int, str], drop: frozenset[int]
+) -> list[Edit]:
+    """Return the edits that put *block* and *notes* into a conversation and take *drop* out; none for an empty one."""
     node = request.root.member("messages")
     if node is None or request.empty:
         return []
-    made = [system_edit(node, block=block, base_system=base_system)] if block else []
-    return made + [prefix_edit(node.items[index], note) for index, note in notes.items() if note]
+    made = removals(node, drop)
+    if block:
+        made.append(system_edit(node, block=block, base_system=base_system, drop=drop))
+    return made + [
+        prefix_edit(node.items[index], note) for index, note in notes.items() if note and index not in drop
+    ]
 
 
-def system_edit(messages: Node, *, block: str, base_system: str) -> Edit:
+def system_edit(messages: Node, *, block: str, base_system: str, drop: frozenset[int]) -> Edit:
     """Return the edit that puts *block* at the end of the system text, which is made when there is none.
 
     *base_system* is the Modelfile's SYSTEM, which a client's system message would replace.
     """
-    systems = [node for node in messages.items if _role(node.value) is Role.SYSTEM]
-    if systems and (systems[0] is messages.items[0] or not base_system):
+    kept = [node for index, node in enumerate(messages.items) if index not in drop]
+    systems = [node for node in kept if _role(node.value) is Role.SYSTEM]
+    if systems and (systems[0] is kept[0] or not base_system):
         return append_edit(systems[0], block)
     content = literal(GAP.join(text for text in (base_system, block) if text))
-    made = f'{{"role":"system","content":{content}}}' + ("," if messages.items else "")
+    made = f'{{"role":"system","content":{content}}}' + ("," if kept else "")
     return Edit(messages.start + 1, messages.start + 1, made)
 
 

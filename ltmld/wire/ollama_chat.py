@@ -15,6 +15,7 @@ from ltmld.wire.framing import Mark, error_of
 from ltmld.wire.json_text import compact
 from ltmld.wire.ollama_usage import usage
 from ltmld.wire.request import Request
+from ltmld.wire.thread_key import thread_key
 from ltmld.wire.transcript import Transcript
 
 
@@ -45,15 +46,25 @@ class OllamaChat:
             has_tools=bool(tree.get("tools")),
             empty=not items,
             reply_tokens_max=fields.count(fields.members(tree, "options"), "num_predict"),
+            thread_key=thread_key(tree),
             injected=messages.injected(items),
             body=body,
             source=parsed.source,
             root=parsed.root,
         )
 
-    def inject(self, request: Request, *, block: str, base_system: str, notes: Mapping[int, str]) -> bytes:
+    def inject(
+        self,
+        request: Request,
+        *,
+        block: str,
+        base_system: str,
+        notes: Mapping[int, str],
+        drop: frozenset[int] = frozenset(),
+    ) -> bytes:
         """Return the body with *block* at the end of the system text and *notes* before user messages."""
-        return rewritten(request, messages.edits(request, block=block, base_system=base_system, notes=notes))
+        made = messages.edits(request, block=block, base_system=base_system, notes=notes, drop=drop)
+        return rewritten(request, made)
 
     def capture(self, *, bytes_max: int) -> Capture:
         """Return a capture of one answer that keeps at most *bytes_max* bytes of it."""

@@ -19,6 +19,7 @@ from ltmld.wire.messages import after
 from ltmld.wire.ollama_usage import usage
 from ltmld.wire.request import Request, context_digest
 from ltmld.wire.sentinel import GAP, present, strip
+from ltmld.wire.thread_key import thread_key
 from ltmld.wire.transcript import Transcript
 
 
@@ -49,6 +50,7 @@ class OllamaGenerate:
             debug_render=fields.flag(tree, "_debug_render_only"),
             has_format=bool(tree.get("format")),
             empty=not prompt,
+            thread_key=thread_key(tree),
             context_sha256=context_digest(tree.get("context")),
             reply_tokens_max=fields.count(fields.members(tree, "options"), "num_predict"),
             injected=present(system) or present(prompt),
@@ -57,7 +59,15 @@ class OllamaGenerate:
             root=parsed.root,
         )
 
-    def inject(self, request: Request, *, block: str, base_system: str, notes: Mapping[int, str]) -> bytes:
+    def inject(
+        self,
+        request: Request,
+        *,
+        block: str,
+        base_system: str,
+        notes: Mapping[int, str],
+        drop: frozenset[int] = frozenset(),  # noqa: ARG002 - one prompt and no history: there is nothing to drop
+    ) -> bytes:
         """Return the body with *block* at the end of ``system`` and a note before the prompt."""
         edits: list[Edit] = []
         if block and not request.empty:

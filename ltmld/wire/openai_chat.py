@@ -14,6 +14,7 @@ from ltmld.wire.capture import Capture
 from ltmld.wire.fields import listed, said, told
 from ltmld.wire.framing import Mark, error_of
 from ltmld.wire.request import Request
+from ltmld.wire.thread_key import thread_key
 from ltmld.wire.transcript import Transcript
 
 _JSON_FORMATS = frozenset({"json_object", "json_schema"})
@@ -46,15 +47,25 @@ class OpenAiChat:
             has_tools=bool(tree.get("tools")),
             empty=not items,
             reply_tokens_max=fields.count(tree, "max_tokens", "max_completion_tokens"),
+            thread_key=thread_key(tree),
             injected=messages.injected(items),
             body=body,
             source=parsed.source,
             root=parsed.root,
         )
 
-    def inject(self, request: Request, *, block: str, base_system: str, notes: Mapping[int, str]) -> bytes:
+    def inject(
+        self,
+        request: Request,
+        *,
+        block: str,
+        base_system: str,
+        notes: Mapping[int, str],
+        drop: frozenset[int] = frozenset(),
+    ) -> bytes:
         """Return the body with *block* at the end of the system text and *notes* before user messages."""
-        return rewritten(request, messages.edits(request, block=block, base_system=base_system, notes=notes))
+        made = messages.edits(request, block=block, base_system=base_system, notes=notes, drop=drop)
+        return rewritten(request, made)
 
     def capture(self, *, bytes_max: int) -> Capture:
         """Return a capture of one answer that keeps at most *bytes_max* bytes of it."""

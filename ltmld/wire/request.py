@@ -19,7 +19,8 @@ class Request:
     ``generate`` they are ``[system?, user]``. ``system`` is the text of a leading system message or of
     the ``system`` field, ``None`` when the client sent none that counts. ``tree`` is the parsed JSON with
     folded top-level keys. ``empty`` marks a request that only loads or unloads the model. ``injected``
-    tells that a block of ltmld was already there. ``body``, ``source`` and ``root`` serve ``inject``.
+    tells that a block of ltmld was already there. ``thread_key`` is the conversation's name in the body.
+    ``body``, ``source`` and ``root`` serve ``inject``.
     """
 
     dialect: str
@@ -36,6 +37,7 @@ class Request:
     has_tools: bool = False
     empty: bool = False
     context_sha256: str = ""
+    thread_key: str = ""
     reply_tokens_max: int | None = None
     injected: bool = False
     body: bytes = field(repr=False)
