@@ -74,16 +74,33 @@ class Recording(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OwnReply:
+    """An answer that ltmld gives itself, in the words and the framing of the request's dialect.
+
+    ``payloads`` are its lines or events as Ollama would flush them; a reply that is not ``streamed`` is sent whole.
+    ``headers`` are what the dialect adds to the ordinary ones; framing, type and date are the proxy's business.
+    """
+
+    payloads: tuple[bytes, ...]
+    content_type: str
+    status: int = 200
+    streamed: bool = False
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What the proxy is to do with one request that was looked into.
 
     ``body`` is what goes upstream: the very object that came in when nothing was injected.
     ``drop_headers`` are lower-case names not to forward (content-encoding of a rewritten body, ltmld's own).
+    With an ``answer`` nothing goes upstream: the client gets it at once, and no connection to Ollama is made.
     """
 
     body: bytes
     recording: Recording | None = None
     drop_headers: frozenset[bytes] = frozenset()
+    answer: OwnReply | None = None
 
 
 class Attendant(Protocol):

@@ -16,12 +16,13 @@ import asyncio
 import time
 from typing import Protocol
 
-from ltmld.core.ports import Attendant
+from ltmld.core.ports import Attendant, OwnReply
 from ltmld.errors import UpstreamError
 from ltmld.proxy.answer import Answer
 from ltmld.proxy.chunks import ChunksRefusedError, frame
 from ltmld.proxy.head import Framing, HeadRefusedError, Request
 from ltmld.proxy.look import EXPECT, Look
+from ltmld.proxy.own_reply import written
 from ltmld.proxy.plane import Plane
 from ltmld.proxy.refusal import CONTINUE, own_answer, unavailable
 from ltmld.proxy.tap import Tap
@@ -183,19 +184,32 @@ class Relay:
             self._plane.spawn(self._attend(look, end))
 
     async def _attend(self, look: Look, end: bytes) -> None:
-        whole = b""
+        whole, own = b"", None
         try:
             plan, whole = await look.attend(end=end)
+            own = plan.answer
             if plan.recording is not None:
                 self._answer.tap = Tap(plan.recording)
         finally:  # whatever becomes of memory, the request goes on (rule 5)
             if not self._over:
                 self._look = None
-                self._upload.whole = True
-                self._upload.send(whole or look.untouched(end=end))
-                self._open()
+                if own is not None:
+                    self._answer_itself(own)
+                else:
+                    self._upload.whole = True
+                    self._upload.send(whole or look.untouched(end=end))
+                    self._open()
         if self._over:  # the client left meanwhile
             await self._conclude(error="")
+
+    def _answer_itself(self, own: OwnReply) -> None:
+        """Give the attendant's answer; Ollama hears nothing of the request."""
+        http10 = self._request.http10
+        self._answer.closes = self._answer.closes or http10
+        for piece in written(own, http10=http10, close=self._answer.closes and not http10):
+            self._client.write(piece)
+        self._plane.stats.answered += 1
+        self._end(error="")
 
     # --- to Ollama ---
 

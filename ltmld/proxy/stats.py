@@ -14,6 +14,8 @@ class Stats:
     """Requests whose answer has not ended."""
     looked_into: int = 0
     """Requests whose body was read for the sake of memory."""
+    answered: int = 0
+    """Requests that ltmld answered itself, in a chat's own words: commands."""
     unread: int = 0
     """Inference requests too large to be looked into; they passed without memory."""
     refused: int = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
-from ltmld.core.ports import Plan, RequestHead
+from ltmld.core.ports import OwnReply, Plan, RequestHead
 
 
 @dataclass(slots=True, kw_only=True)
@@ -102,6 +102,7 @@ class ObedientAttendant:
 
     recording: HoldingRecording | None = None
     inject: bytes | None = None
+    answer: OwnReply | None = None
     drop_headers: frozenset[bytes] = frozenset()
     may_attend: asyncio.Event = field(default_factory=asyncio.Event)
     attending: asyncio.Event = field(default_factory=asyncio.Event)
@@ -120,7 +121,9 @@ class ObedientAttendant:
         self.attending.set()
         await self.may_attend.wait()
         new_body = body if self.inject is None else self.inject
-        return Plan(body=new_body, recording=self.recording, drop_headers=self.drop_headers)
+        return Plan(
+            body=new_body, recording=self.recording, drop_headers=self.drop_headers, answer=self.answer
+        )
 
     def unavailable(self, head: RequestHead, message: str) -> bytes:
         """Answer in a shape of its own."""
