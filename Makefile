@@ -58,10 +58,11 @@ wheel: $(STAMP) ## build the wheel into dist/
 
 # Conversations with questions, and what a night would write down about them; they do not ship with the source.
 DATA := ../shared/data
+LOAD := ../shared/tools/load
 
 .PHONY: bench
 bench: $(STAMP) ## run every benchmark; those that need ../shared/data only where it is
-	$(BIN)/python benchmarks/passthrough.py
+	@if [ -d $(LOAD) ]; then set -x; $(BIN)/python -m benchmarks.proxy $(LOAD); else echo "$(LOAD) is not here: the data plane is not measured"; fi
 	$(BIN)/python benchmarks/daemon.py
 	@if [ -d $(DATA) ]; then set -x; \
 	  $(BIN)/python benchmarks/recall.py $(DATA)/locomo-dev.json && \
