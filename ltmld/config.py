@@ -43,6 +43,19 @@ class ProxySettings(_Section):
     head_bytes_max: int = Field(
         64 * 1024, gt=0, description="Largest request or response head; nginx and Go allow 32 kB to 1 MB."
     )
+    headers_max: int = Field(
+        256, ge=32, description="Most headers of one request; Apache allows 100, hyper 100, Node 2000."
+    )
+    head_timeout_s: float = Field(
+        60.0,
+        gt=0,
+        description="How long a request's head may take from its first byte to its end; nginx allows 60 s too.",
+    )
+    body_timeout_s: float = Field(
+        60.0,
+        gt=0,
+        description="How long a client may pause within a body that is looked into, as it is held in memory.",
+    )
     look_bytes_max: int = Field(
         32 * 1024 * 1024,
         gt=0,
@@ -53,9 +66,33 @@ class ProxySettings(_Section):
         gt=0,
         description="Most connections of clients; fewer where the limit of open files holds fewer. Others get 503.",
     )
+    turned_away_max: int = Field(
+        64, ge=0, description="Most connections above that which are told so; the others are closed at once."
+    )
+    upstream_idle_max: int = Field(
+        128, ge=0, description="Most idle connections to Ollama that are kept for the next requests."
+    )
+    held_bytes_max: int = Field(
+        256 * 1024,
+        gt=0,
+        description="Most bytes of an answer that wait behind its terminator for the ledger; then Ollama waits.",
+    )
+    repeat_bytes_max: int = Field(
+        64 * 1024,
+        ge=0,
+        description="Largest body sent again where a kept-alive connection had died; a looked-into one always is.",
+    )
+    interim_max: int = Field(
+        100, ge=0, description="Most interim answers (1xx) before the answer; more are taken for a defect."
+    )
     connect_timeout_s: float = Field(10.0, gt=0, description="How long a connection to Ollama may take.")
     idle_timeout_s: float = Field(
         300.0, gt=0, description="How long an idle kept-alive connection is held, on both sides."
+    )
+    linger_s: float = Field(
+        5.0,
+        gt=0,
+        description="How long a connection is read on after a refusal, so that its sender sees it; nginx: 5 s.",
     )
     grace_s: float = Field(10.0, ge=0, description="How long open answers may take to end when ltmld stops.")
 

@@ -4,7 +4,9 @@ Rules:
 1. The end of the client's direction means that the client is gone, as it does for Ollama itself: a closed
    connection and a half-closed one look the same from here.
 2. Nothing is gathered without a limit: heads by ``head_bytes_max``, pipelined requests likewise, bodies by
-   pausing the reading.
+   pausing the reading. Nor for ever: a head has ``head_timeout_s`` from its first byte, and a body that is kept
+   in memory may not pause for longer than ``body_timeout_s``. The plane's sweep looks at these, so that no request
+   needs a timer.
 3. An answer given before its request was read whole is followed by a lingering close, for a plain close
    would reset the connection and could take the answer with it.
 4. A connection beyond the limit is answered 503, whatever it asks for, and never reaches Ollama.
@@ -13,6 +15,7 @@ Rules:
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import struct
 from typing import cast
@@ -21,16 +24,11 @@ from ltmld.proxy.chunks import END, ChunkReader, ChunksRefusedError
 from ltmld.proxy.express import Express
 from ltmld.proxy.head import HEAD_END, Framing, HeadRefusedError, Request, has_bare_lf, read_request
 from ltmld.proxy.plane import Plane
-from ltmld.proxy.refusal import BUSY, own_answer, refusal, refused
+from ltmld.proxy.refusal import BUSY, NOT_TLS, TLS_HELLO, late, own_answer, refusal, refused, too_large
 from ltmld.proxy.relay import Relay
 from ltmld.proxy.sockets import left
 
-LINGER_S = 5.0
-"""How long an unread request is drained after its answer; nginx's lingering_timeout is 5 s too."""
-
-TURNED_AWAY_MAX = 64
-"""Most connections beyond the limit that are told so; the others are closed at once."""
-
+_EMPTY_LINES = re.compile(rb"(?:\r\n)+")
 _RESET = struct.pack("ii", 1, 0)
 
 
@@ -39,10 +37,12 @@ class Client(asyncio.Protocol):
 
     __slots__ = (
         "_backlog",
+        "_began_at",
         "_body_ended",
         "_closing",
         "_express",
         "_head_bytes_max",
+        "_heard_at",
         "_lingering",
         "_plane",
         "_reader",
@@ -62,6 +62,10 @@ class Client(asyncio.Protocol):
         self._relay: Relay | None = None
         self._express = Express(plane, self)
         self._backlog = b""
+        self._began_at = 0.0
+        """When the first byte of an unfinished head came; 0.0: there is none."""
+        self._heard_at = 0.0
+        """When the latest part of a body came that is looked into."""
         self._remaining = 0
         self._reader: ChunkReader | None = None
         self._body_ended = True
@@ -203,15 +207,30 @@ class Client(asyncio.Protocol):
         self._leave()
         self.transport.abort()
 
-    def look(self) -> None:
-        """Leave a client that has gone while it was not read from: a paused connection tells nobody."""
-        if not self._reading and left(self.transport):
+    def sweep(self, *, now: float) -> None:
+        """End what takes too long, and leave a client that has gone while it was not read from."""
+        limits = self._plane.settings
+        if self.idle:
+            if not self._began_at:
+                if now - self.idle_since > limits.idle_timeout_s:
+                    self.shut()
+            elif now - self._began_at > limits.head_timeout_s:
+                self._plane.stats.timed_out += 1
+                self._refuse(late("end of the head", limits.head_timeout_s, "HEAD"))
+        elif self._relay is not None and self._relay.looking and not self._body_ended:
+            if now - self._heard_at > limits.body_timeout_s:
+                self._plane.stats.timed_out += 1
+                self._refuse_body(self._relay, late("next part of the body", limits.body_timeout_s, "BODY"))
+        elif not self._reading and left(self.transport):  # a paused connection tells nobody
             self.shut()
 
     # --- requests ---
 
     def _next_requests(self) -> None:
         while self.idle and self._backlog and not self._closing:
+            if self._backlog.startswith(TLS_HELLO):
+                self._refuse(NOT_TLS)
+                return
             try:
                 request = self._read_head()
             except HeadRefusedError as error:
@@ -228,22 +247,31 @@ class Client(asyncio.Protocol):
             HeadRefusedError: it never will be one that may go on.
         """
         backlog = self._backlog
-        while backlog.startswith(b"\r\n"):  # RFC 9112 2.2: empty lines before a request are to be ignored
-            backlog = backlog[2:]
+        empty = _EMPTY_LINES.match(backlog)  # RFC 9112 2.2: to be ignored before a request
+        if empty is not None:
+            self._backlog = backlog = backlog[empty.end() :]
         end = backlog.find(HEAD_END) + 4
         if end >= 4 and end <= self._head_bytes_max:
-            request = read_request(backlog[:end], self.peer)
+            self._began_at = 0.0
             self._backlog = backlog[end:]
-            return request
+            return self._counted(backlog[:end])
         if max(end, len(backlog)) > self._head_bytes_max:
-            raise HeadRefusedError(
-                f"the request's head is larger than {self._head_bytes_max} bytes (LTMLD_PROXY__HEAD_BYTES_MAX)",
-                status=431,
-            )
+            raise too_large(backlog, self._head_bytes_max)
         if has_bare_lf(backlog):  # refused now: the end of such a head might never come
             raise HeadRefusedError("a line of the request's head ends in a bare LF; lines end in CR LF")
-        self._backlog = backlog
+        if not backlog:
+            self._began_at = 0.0
+        elif not self._began_at:
+            self._began_at = asyncio.get_running_loop().time()
         return None
+
+    def _counted(self, raw: bytes) -> Request:
+        headers_max = self._plane.settings.headers_max
+        if raw.count(b"\r\n") - 2 > headers_max:
+            raise HeadRefusedError(
+                f"the request has more than {headers_max} headers (LTMLD_PROXY__HEADERS_MAX)", status=431
+            )
+        return read_request(raw, self.peer)
 
     def _begin(self, request: Request) -> None:
         relay = Relay(self._plane, self, request)
@@ -263,6 +291,7 @@ class Client(asyncio.Protocol):
             self._refuse(own_answer(400, refused(str(error)), close=True))
             return
         self._relay = relay
+        self._heard_at = asyncio.get_running_loop().time()
         self._look_behind(relay)
         relay.start(payloads, ended=self._body_ended, end=self._body_end())
 
@@ -271,8 +300,10 @@ class Client(asyncio.Protocol):
         try:
             payloads = self._read_body(data)
         except ChunksRefusedError as error:
-            self._refuse_body(relay, error)
+            self._refuse_body(relay, own_answer(400, refused(str(error)), close=True))
             return b""
+        if relay.looking:
+            self._heard_at = asyncio.get_running_loop().time()
         rest, self._backlog = self._backlog, b""
         self._look_behind(relay)
         relay.body(payloads, ended=self._body_ended, end=self._body_end())
@@ -308,13 +339,13 @@ class Client(asyncio.Protocol):
         else:
             self._express.client_gone()
 
-    def _refuse_body(self, relay: Relay, error: ChunksRefusedError) -> None:
+    def _refuse_body(self, relay: Relay, answer: bytes) -> None:
         self._closing = True
         relay.abandon()
         if relay.answered:
             self.shut()
         else:
-            self._refuse(own_answer(400, refused(str(error)), close=True))
+            self._refuse(answer)
 
     def _refuse(self, answer: bytes) -> None:
         self._plane.stats.refused += 1
@@ -324,11 +355,11 @@ class Client(asyncio.Protocol):
     def _turn_away(self) -> None:
         """Wait for a first byte to answer: an answer before the question confuses clients (rule 4)."""
         self._plane.stats.turned_away += 1
-        if len(self._plane.clients) > self._plane.connections_max + TURNED_AWAY_MAX:
+        if len(self._plane.clients) > self._plane.connections_max + self._plane.settings.turned_away_max:
             self.shut()
             return
         self._lingering = self._surplus = True
-        asyncio.get_running_loop().call_later(LINGER_S, self.transport.abort)
+        asyncio.get_running_loop().call_later(self._plane.settings.linger_s, self.transport.abort)
 
     def _answer_surplus(self) -> None:
         if self._surplus:
@@ -339,6 +370,7 @@ class Client(asyncio.Protocol):
     def _close_gently(self, *, unread: bool = False) -> None:
         """Close; where the client may still be sending, read and drop for a while first."""
         self._closing = True
+        self.idle_since = self._plane.now  # from here on it may take no longer than one that is idle
         if self._body_ended and not self._backlog and not unread:
             self.transport.close()
             return
@@ -347,4 +379,4 @@ class Client(asyncio.Protocol):
         self.tune()
         if not self.transport.is_closing():
             self.transport.write_eof()
-        asyncio.get_running_loop().call_later(LINGER_S, self.transport.abort)
+        asyncio.get_running_loop().call_later(self._plane.settings.linger_s, self.transport.abort)

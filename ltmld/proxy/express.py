@@ -17,7 +17,6 @@ from typing import Protocol
 from ltmld.proxy.head import HEAD_END, Framing, HeadRefusedError, Request, read_request, read_response
 from ltmld.proxy.plane import Plane
 from ltmld.proxy.relay import Origin, Relay
-from ltmld.proxy.upload import REPEAT_BYTES_MAX
 from ltmld.proxy.upstream import Upstream
 
 
@@ -36,13 +35,24 @@ class Traveler(Origin, Protocol):
 class Express:
     """The short way of one client."""
 
-    __slots__ = ("_client", "_head_bytes_max", "_plane", "_pool", "_request", "_sent", "_stats", "_upstream")
+    __slots__ = (
+        "_client",
+        "_head_bytes_max",
+        "_plane",
+        "_pool",
+        "_repeat_bytes_max",
+        "_request",
+        "_sent",
+        "_stats",
+        "_upstream",
+    )
 
     def __init__(self, plane: Plane, client: Traveler) -> None:
         self._plane = plane
         self._pool = plane.pool
         self._stats = plane.stats
         self._head_bytes_max = plane.settings.head_bytes_max
+        self._repeat_bytes_max = plane.settings.repeat_bytes_max
         self._client = client
         self._upstream: Upstream | None = None
         self._request: Request
@@ -56,7 +66,7 @@ class Express:
     def begin(self, data: bytes) -> bool:
         """Send the one request that *data* is, if it is simple enough; return whether it was."""
         end = data.find(HEAD_END) + 4
-        if not 4 <= end <= self._head_bytes_max or len(data) - end > REPEAT_BYTES_MAX:
+        if not 4 <= end <= self._head_bytes_max or len(data) - end > self._repeat_bytes_max:
             return False
         try:
             request = read_request(data[:end], self._client.peer)

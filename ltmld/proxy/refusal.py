@@ -15,10 +15,21 @@ NOT_HTTP = (
 )
 """What Ollama itself answers to a first line that is none of HTTP, byte for byte."""
 
+NOT_TLS = (
+    b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"
+    b"Client sent a TLS hello to an HTTP server: ask for http://, not https://\n"
+)
+"""Told to who speaks TLS to a plain port; Go says the reverse in the same words."""
+
+TLS_HELLO = b"\x16\x03"
+"""How a TLS connection begins (RFC 8446 5.1: a handshake record, version 3.x); no method of HTTP begins so."""
+
 BUSY = "all connections are taken (LTMLD_PROXY__CONNECTIONS_MAX); close some, or ask again later"
 
 _REASONS = {
     400: "Bad Request",
+    408: "Request Timeout",
+    414: "URI Too Long",
     431: "Request Header Fields Too Large",
     502: "Bad Gateway",
     503: "Service Unavailable",
@@ -44,6 +55,19 @@ def refused(message: str) -> bytes:
 def refusal(error: HeadRefusedError) -> bytes:
     """Return the whole answer to a head that must not go on."""
     return NOT_HTTP if error.foreign else own_answer(error.status, refused(str(error)), close=True)
+
+
+def late(part: str, limit_s: float, setting: str) -> bytes:
+    """Return the whole answer to a client whose request comes too slowly."""
+    told = f"the {part} did not come within {limit_s:g} s (LTMLD_PROXY__{setting}_TIMEOUT_S)"
+    return own_answer(408, refused(told), close=True)
+
+
+def too_large(partial: bytes, bytes_max: int) -> HeadRefusedError:
+    """Return the refusal of a head that has outgrown *bytes_max*: it names the part that did."""
+    part, status = ("head", 431) if b"\r\n" in partial[:bytes_max] else ("target", 414)
+    told = f"the request's {part} is larger than {bytes_max} bytes (LTMLD_PROXY__HEAD_BYTES_MAX)"
+    return HeadRefusedError(told, status=status)
 
 
 def unavailable(attendant: Attendant | None, head: RequestHead, message: str) -> bytes:

@@ -29,9 +29,6 @@ from ltmld.proxy.tap import Tap
 from ltmld.proxy.upload import Upload
 from ltmld.proxy.upstream import Upstream
 
-COMMIT_HELD_BYTES_MAX = 256 * 1024
-"""Most bytes that pile up behind a terminator before reading from Ollama pauses."""
-
 
 class Origin(Protocol):
     """The client, as its relay sees it."""
@@ -66,7 +63,7 @@ class Relay:
         self._plane = plane
         self._client = client
         self._request = request
-        self._upload = Upload()
+        self._upload = Upload(plane.settings)
         self._answer = Answer(
             request,
             write=client.write,
@@ -126,6 +123,11 @@ class Relay:
     def answered(self) -> bool:
         """Whether the client has been sent a head."""
         return self._answer.head is not None
+
+    @property
+    def looking(self) -> bool:
+        """Whether the body is kept in memory, to be looked into."""
+        return self._look is not None
 
     @property
     def choked(self) -> bool:
@@ -303,7 +305,9 @@ class Relay:
 
     def _piled_up(self) -> bool:
         tap = self._answer.tap
-        return self._commit is not None and tap is not None and tap.held_bytes > COMMIT_HELD_BYTES_MAX
+        if self._commit is None or tap is None:
+            return False
+        return tap.held_bytes > self._plane.settings.held_bytes_max
 
     async def _committing(self, tap: Tap) -> None:
         try:

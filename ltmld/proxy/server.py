@@ -94,14 +94,11 @@ class Proxy:
         self._sweeping = loop.call_later(_SWEEP_S, self._sweep_again)
 
     def _sweep(self, *, now: float) -> None:
-        """Close what has been idle for too long, and what its client has left while it was not read from."""
+        """End what is idle or takes too long, and what its client has left while it was not read from."""
         self._plane.now = now
         self._plane.pool.sweep(now=now)
         for client in list(self._plane.clients):
-            if client.idle and now - client.idle_since > self._plane.settings.idle_timeout_s:
-                client.shut()
-            else:
-                client.look()
+            client.sweep(now=now)
 
 
 def _refusal(error: OSError, host: str, port: int) -> Exception:

@@ -20,6 +20,8 @@ class Stats:
     """Inference requests too large to be looked into; they passed without memory."""
     refused: int = 0
     """Requests answered 4xx here: malformed, ambiguous, or with too large a head."""
+    timed_out: int = 0
+    """Requests among them that came too slowly: 408."""
     turned_away: int = 0
     """Connections refused because there were ``connections_max`` already."""
     retried: int = 0

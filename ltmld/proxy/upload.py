@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from ltmld.config import ProxySettings
 from ltmld.proxy.head import Framing, Request
 from ltmld.proxy.upstream import Upstream
 
-REPEAT_BYTES_MAX = 64 * 1024
-"""Most bytes of a streamed request that are kept for a repetition; a looked-into one is here anyway."""
+UNSENT_BYTES_MAX = 64 * 1024
+"""Most bytes that wait for a connection to Ollama before the client waits."""
 
 
 class Upload:
@@ -22,7 +23,8 @@ class Upload:
     _sent: list[bytes] | None
     _unsent_bytes = 0
 
-    def __init__(self) -> None:
+    def __init__(self, limits: ProxySettings) -> None:
+        self._limits = limits
         self._sent = []
         self._unsent: list[bytes] = []
 
@@ -31,7 +33,7 @@ class Upload:
         if self._sent is not None:
             self._sent.append(data)
             self._size += len(data)
-            if self._size > 2 * REPEAT_BYTES_MAX and not self.whole:  # a head, and a body
+            if self._size > UNSENT_BYTES_MAX and not self.whole and self._size > self._kept_bytes_max:
                 self._sent = None
         if self.upstream is None:
             self._unsent.append(data)
@@ -75,11 +77,15 @@ class Upload:
         """Tell whether this upload could be repeated however much of it is still to come."""
         if self.whole:
             return True
-        return request.framing is not Framing.CHUNKED and request.length <= REPEAT_BYTES_MAX
+        return request.framing is not Framing.CHUNKED and request.length <= self._limits.repeat_bytes_max
 
     @property
     def choked(self) -> bool:
         """Whether Ollama, or the way to it, takes no more."""
         if self.upstream is not None:
             return self.upstream.full
-        return self._unsent_bytes > REPEAT_BYTES_MAX
+        return self._unsent_bytes > UNSENT_BYTES_MAX
+
+    @property
+    def _kept_bytes_max(self) -> int:
+        return self._limits.head_bytes_max + self._limits.repeat_bytes_max

@@ -18,9 +18,6 @@ from typing import Protocol, cast
 from ltmld.config import ProxySettings
 from ltmld.errors import UpstreamError
 
-IDLE_MAX = 128
-"""Most idle connections kept; more would only hold file descriptors of both programs."""
-
 _LEFTOVER_BYTES_MAX = 1024 * 1024
 
 
@@ -178,7 +175,7 @@ class Pool:
     def give(self, upstream: Upstream, *, now: float) -> None:
         """Take back a connection that owes nothing."""
         upstream.user = None
-        if self._closed or upstream.closed or len(self._idle) >= IDLE_MAX:
+        if self._closed or upstream.closed or len(self._idle) >= self._settings.upstream_idle_max:
             upstream.drop()
             return
         upstream.resume()

@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Callable, Iterator
 import pytest
 
 from ltmld.config import ProxySettings
-from ltmld.proxy import client as clients
 from ltmld.proxy.server import Proxy
 from ltmld.proxy.sockets import RESERVE, room_for
 from tests.support.raw_upstream import PATIENCE_S, RawUpstream, Wire, connect, until
@@ -60,19 +59,27 @@ async def test_a_client_that_leaves_makes_room(small: Proxy, upstream: RawUpstre
     assert small.stats.turned_away == 0
 
 
-async def test_a_client_too_many_that_says_nothing_is_closed_all_the_same(
-    small: Proxy, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(clients, "LINGER_S", 0.05)
-    async with await connect(small.port), await connect(small.port), await connect(small.port) as third:
-        await third.gone()
+async def test_a_client_too_many_that_says_nothing_is_closed_all_the_same(upstream: RawUpstream) -> None:
+    async with (
+        serving(upstream.port, ProxySettings(connections_max=1, linger_s=0.05)) as proxy,
+        await connect(proxy.port),
+        await connect(proxy.port) as second,
+    ):
+        await second.gone()
 
 
-async def test_far_too_many_clients_are_closed_at_once(small: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clients, "TURNED_AWAY_MAX", 0)
-    async with await connect(small.port), await connect(small.port), await connect(small.port) as third:
+async def test_far_too_many_clients_are_closed_at_once(upstream: RawUpstream) -> None:
+    limits = ProxySettings(connections_max=1, turned_away_max=1)
+    async with (
+        serving(upstream.port, limits) as proxy,
+        await connect(proxy.port),
+        await connect(proxy.port) as second,
+        await connect(proxy.port) as third,
+    ):
         await third.gone()
-    assert small.stats.turned_away == 1
+        await second.send(GET)
+        assert (await second.message()).first == b"HTTP/1.1 503 Service Unavailable"
+        assert proxy.stats.turned_away == 2
 
 
 @pytest.fixture

@@ -53,7 +53,7 @@ async def test_an_ambiguous_request_is_refused_and_the_connection_closed(
     assert (upstream.wires, proxy.stats.refused) == ([], 1)
 
 
-@pytest.mark.parametrize("first", [b"NOT HTTP", b"GET /a b HTTP/1.1", b"GET /", b"\x16\x03\x01\x02"])
+@pytest.mark.parametrize("first", [b"NOT HTTP", b"GET /a b HTTP/1.1", b"GET /"])
 async def test_what_is_not_http_is_answered_as_ollama_answers_it_and_not_forwarded(
     cold_client: Wire, upstream: RawUpstream, proxy: Proxy, first: bytes
 ) -> None:
