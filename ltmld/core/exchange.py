@@ -51,12 +51,16 @@ class Reply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PathMessage:
-    """One message of a conversation and the hash of the chain that ends in it."""
+    """One message of a conversation and the hash of the chain that ends in it.
+
+    ``index`` is its place in the request's messages; -1 where the request does not send it.
+    """
 
     message: Message
     chain: str
     at: datetime | None = None
     ref: str = ""
+    index: int = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,13 +104,16 @@ class Placement:
 
     ``chains`` is empty unless the path is a window of the thread, its oldest messages dropped by the client:
     then these are the chains of the path's messages in the thread, to be used instead of their own. After a
-    generate's ``context`` they are the chains of the messages that the client does not resend.
+    generate's ``context`` they are the chains of the messages that the client does not resend. ``skipped`` counts
+    the messages at the front of such a window that are none of the thread's: what the client put in place of the
+    ones it dropped.
     """
 
     thread_id: str
     depth: int
     message_ids: tuple[str, ...]
     chains: tuple[str, ...] = ()
+    skipped: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

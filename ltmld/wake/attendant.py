@@ -21,7 +21,7 @@ from ltmld.core.injection import Injection, InjectionKind
 from ltmld.core.ports import Plan
 from ltmld.core.tokens import estimate
 from ltmld.errors import WireError
-from ltmld.wake.identity import Identity, identify, path_of, with_refs
+from ltmld.wake.identity import Identity, identify, path_of, thread_key_of, with_refs
 from ltmld.wake.injector import Injector, Place, with_injection
 from ltmld.wake.policy import decide
 from ltmld.wake.recorder import ExchangeRecording, Opening, RecordingStats
@@ -183,7 +183,7 @@ class WakeAttendant:
         def place() -> Place:
             return self._injector.place(
                 scope=identity.scope,
-                thread_key=identity.thread_key,
+                thread_key=thread_key_of(identity, request),
                 path=path_of(request, identity),
                 context_sha256=request.context_sha256,
             )

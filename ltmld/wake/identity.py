@@ -25,14 +25,19 @@ if TYPE_CHECKING:
     from ltmld.core.ports import RequestHead
     from ltmld.wire.dialect import Request
 
-# In order of trust: ltmld's own header, then what known clients send (Open WebUI, Claude Code, Codex).
+# In order of trust: ltmld's own header, then what known clients send (Open WebUI, Claude Code, Codex in the
+# spellings of its versions).
 _SCOPE_HEADERS = (b"x-ltmld-scope", b"x-openwebui-user-id")
 _THREAD_HEADERS = (
     b"x-ltmld-thread",
     b"x-openwebui-chat-id",
     b"x-claude-code-session-id",
     b"session_id",
+    b"session-id",
+    b"conversation_id",
 )
+# Claude Code gives its sub-agents the session's id and one of their own: each has a conversation of its own.
+_AGENT_HEADERS = (b"x-claude-code-agent-id",)
 _USER_NAME_HEADERS = (b"x-ltmld-user-name", b"x-openwebui-user-name")
 _KEY_CHARS_MAX = 256
 
@@ -43,6 +48,7 @@ class Identity:
 
     scope: str = DEFAULT_SCOPE
     thread_key: str = ""
+    agent: str = ""
     user_name: str = ""
     assistant_name: str = ""
     refs: tuple[str, ...] = ()
@@ -57,13 +63,20 @@ def identify(head: RequestHead, *, trusted_peers: tuple[str, ...]) -> Identity:
         return Identity(mode=mode)
     return Identity(
         scope=scope_of(_first(head, _SCOPE_HEADERS)),
-        thread_key=_first(head, _THREAD_HEADERS)[:_KEY_CHARS_MAX],
+        thread_key=_bounded(_first(head, _THREAD_HEADERS)),
+        agent=_bounded(_first(head, _AGENT_HEADERS)),
         user_name=unquote(_first(head, _USER_NAME_HEADERS)),
         assistant_name=unquote(_first(head, (b"x-ltmld-assistant-name",))),
         refs=tuple(_first(head, (b"x-ltmld-refs",)).split()),
         at=_moment(_first(head, (b"x-ltmld-at",))),
         mode=mode,
     )
+
+
+def thread_key_of(identity: Identity, request: Request) -> str:
+    """Return the client's own name for the conversation: of the head, else of the body; empty when it has none."""
+    key = identity.thread_key or request.thread_key
+    return _bounded(f"{key}/{identity.agent}") if key and identity.agent else key
 
 
 def scope_of(name: str) -> str:
@@ -78,10 +91,11 @@ def scope_of(name: str) -> str:
 
 def path_of(request: Request, identity: Identity) -> tuple[PathMessage, ...]:
     """Return every message of the request that belongs to the conversation, with its chain hash."""
-    spoken = [_named(message, identity) for message in request.messages if _counts(message)]
+    counting = [(index, message) for index, message in enumerate(request.messages) if _counts(message)]
+    spoken = [_named(message, identity) for _, message in counting]
     return tuple(
-        PathMessage(message=message, chain=chain, at=identity.at)
-        for message, chain in zip(spoken, chains(spoken), strict=True)
+        PathMessage(message=message, chain=chain, at=identity.at, index=index)
+        for (index, _), message, chain in zip(counting, spoken, chains(spoken), strict=True)
     )
 
 
@@ -118,6 +132,11 @@ def _named(message: Message, identity: Identity) -> Message:
     names = {Role.USER: identity.user_name, Role.ASSISTANT: identity.assistant_name}
     name = message.name or names.get(message.role, "")
     return replace(message, name=name)
+
+
+def _bounded(key: str) -> str:
+    """Return *key*, or its digest where it is longer than any id: two long keys never become one by a cut."""
+    return key if len(key) <= _KEY_CHARS_MAX else sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _first(head: RequestHead, names: tuple[bytes, ...]) -> str:

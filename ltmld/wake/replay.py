@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ltmld.core.injection import Injection, InjectionKind
-from ltmld.core.message import Role
 
 if TYPE_CHECKING:
     from ltmld.models.cards import ModelCard
@@ -35,7 +34,7 @@ def replayed(request: Request, place: Place, card: ModelCard | None) -> Replay:
     """Return what of the place's injections this request gets."""
     usable = [one for one in place.given if card is not None or same_model(one.model, request.model)]
     block = _block(request, place, card, usable)
-    notes = _notes(request, place, usable)
+    notes = _notes(place, usable)
     texts = {*notes.values(), block.text if block else ""}
     return Replay(
         block=block.text if block else "",
@@ -73,14 +72,10 @@ def _base_system(request: Request, block: Injection | None, card: ModelCard | No
     return card.system if card is not None else ""
 
 
-def _notes(request: Request, place: Place, usable: list[Injection]) -> dict[int, str]:
+def _notes(place: Place, usable: list[Injection]) -> dict[int, str]:
     """Return the recall notes by the index of their message in the request."""
     by_chain = {one.chain: one.text for one in usable if one.kind is InjectionKind.RECALL_NOTE}
-    spoken = [
-        index
-        for index, message in enumerate(request.messages)
-        if message.role not in (Role.SYSTEM, Role.DEVELOPER)
-    ]
-    # A generate that continues by context resends only its last message: the two ends are the same.
-    pairs = zip(reversed(spoken), reversed(place.path), strict=False)
-    return {index: by_chain[item.chain] for index, item in pairs if item.chain in by_chain}
+    # What the client does not resend (a generate continues by context) has no index, and needs no note.
+    return {
+        item.index: by_chain[item.chain] for item in place.path if item.index >= 0 and item.chain in by_chain
+    }
