@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import re
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Self
 from urllib.parse import quote
 
@@ -25,6 +25,8 @@ _PORTS = {"http": 80, "https": 443}
 _PORT_MAX = 65535
 # A name as DNS has it, and with the underscores that container networks add.
 _NAME = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9._-]*[a-z0-9_.])?")
+# A name whose last label is a number is no name but an address (WHATWG's URL standard, and every resolver).
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _ZONE = re.compile(r"[A-Za-z0-9._-]{1,32}")
 _PATH_SAFE = "%:@!$&'()*+,;=~-._"
 _LONE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -78,10 +80,18 @@ class OllamaHost:
     @property
     def loopback(self) -> bool:
         """Whether it is on this machine by its very name."""
-        try:
-            return ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host.rstrip(".") == "localhost"
+        return _is_loopback(self.host)
+
+    def is_listener(self, address: str) -> bool:
+        """Tell whether to connect here is to connect to the listener on *address* (``host:port``).
+
+        By the text alone: a name of this machine is found out only when it has been connected to.
+        """
+        host, _, port = address.rpartition(":")
+        own = _host(host.strip("[]"), listens=True)
+        if port != str(self.port):
+            return False
+        return own == self.host or (self.loopback and (own in _LISTENERS or _is_loopback(own)))
 
     @property
     def rewrites_host(self) -> bool:
@@ -137,19 +147,53 @@ def _split(place: str) -> tuple[str, str | None]:
     return place, None
 
 
-def _host(host: str) -> str:
-    if host in _LISTENERS:
-        return _LISTENERS[host]
+def _host(host: str, *, listens: bool = False) -> str:
+    """Return a host as it is compared and connected to; one that *listens* may be no address in particular."""
+    plain = _plain(host)
+    return plain if listens else _LISTENERS.get(plain, plain)
+
+
+def _plain(host: str) -> str:
     if ":" in host:
         address = _address(host.replace("%25", "%", 1))
-        return _LISTENERS.get(str(address), str(address))
+        return str(address.ipv4_mapped or address)
     try:
         name = host.lower() if host.isascii() else host.encode("idna").decode("ascii").lower()
     except UnicodeError:
-        name = ""
-    if not _NAME.fullmatch(name) or ".." in name:
+        name = "-"
+    if _NUMBER.fullmatch(name.rstrip(".").rpartition(".")[2]):
+        return _ipv4(name)
+    if name and (not _NAME.fullmatch(name) or ".." in name):
         raise ValueError(f"must be http://host:port, the address of Ollama, and {host!r} is no host")
     return name
+
+
+def _ipv4(name: str) -> str:
+    """Read an address as the system's resolver does: also ``127.1``, ``0x7f.1`` and ``2130706433``."""
+    *first, last = name.rstrip(".").split(".")
+    with contextlib.suppress(ValueError):
+        octets = [_number(part) for part in first]
+        if len(octets) <= 3 and all(octet <= 255 for octet in octets):
+            rest = _number(last).to_bytes(4 - len(octets), "big") if _fits(last, 4 - len(octets)) else b""
+            return str(IPv4Address(bytes(octets) + rest))
+    raise ValueError(f"must be host:port, and {name!r} is no IPv4 address")
+
+
+def _number(text: str) -> int:
+    if text.startswith("0x"):
+        return int(text, 16)
+    return int(text, 8 if len(text) > 1 and text.startswith("0") else 10)
+
+
+def _fits(text: str, size: int) -> bool:
+    return len(text) <= 11 and _number(text) < 256**size
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.rstrip(".") == "localhost"
 
 
 def _address(host: str) -> IPv6Address:

@@ -17,6 +17,11 @@ from ltmld.core.ollama_host import OllamaHost
         ('" example.org "', "http://example.org:11434"),
         ("1.2.3.4", "http://1.2.3.4:11434"),
         ("example.org:56789", "http://example.org:56789"),
+        ("127.1", "http://127.0.0.1:11434"),
+        ("0x7f.1:5", "http://127.0.0.1:5"),
+        ("2130706433", "http://127.0.0.1:11434"),
+        ("0", "http://127.0.0.1:11434"),
+        ("[::ffff:127.0.0.1]:5", "http://127.0.0.1:5"),
         (":1234", "http://127.0.0.1:1234"),
         ("0.0.0.0", "http://127.0.0.1:11434"),  # noqa: S104 - read, not bound
         ("0.0.0.0:80", "http://127.0.0.1:80"),
@@ -78,6 +83,11 @@ def test_a_bad_port_is_refused_in_a_setting_and_forgiven_in_a_variable_of_ollama
         "exa mple.org",
         "example..org",
         "-x.org",
+        "1.2.3.4.5",
+        "1.2.3.256",
+        "4294967296",
+        "0x",
+        "1..2",
         "http://example.org\\@evil.org",
         "http://example.org/a/../b",
         "x" * 300,
@@ -138,10 +148,35 @@ def test_ollamas_cloud_is_known_by_its_name(text: str, *, cloud: bool) -> None:
     assert OllamaHost.parse(text).cloud is cloud
 
 
+@pytest.mark.parametrize(
+    ("upstream", "listen", "same"),
+    [
+        ("127.0.0.1:11435", "127.0.0.1:11435", True),
+        ("localhost:11435", "127.0.0.1:11435", True),
+        ("LOCALHOST.:11435", "0.0.0.0:11435", True),
+        ("127.1:11435", "127.0.0.1:11435", True),
+        ("[::1]:11435", "[::]:11435", True),
+        (":11435", "localhost:11435", True),
+        ("0.0.0.0:11435", "[::1]:11435", True),
+        ("[::ffff:127.0.0.1]:11435", "127.0.0.1:11435", True),
+        ("https://localhost:11435/base", "127.0.0.1:11435", True),
+        ("[0:0::1]:11435", "[::1]:11435", True),
+        ("nas:11435", "NAS:11435", True),
+        ("192.168.1.5:11435", "192.168.1.5:11435", True),
+        ("192.168.1.5:11435", "127.0.0.1:11435", False),
+        ("nas:11435", "127.0.0.1:11435", False),
+        ("127.0.0.1:11434", "127.0.0.1:11435", False),
+        ("127.0.0.1:11435", "192.168.1.5:11435", False),
+    ],
+)
+def test_a_listener_of_ones_own_is_known_in_every_spelling(upstream: str, listen: str, *, same: bool) -> None:
+    assert OllamaHost.parse(upstream).is_listener(listen) is same
+
+
 _PIECES = st.sampled_from(
     [
         "http://", "https://", "ollama.com", "localhost", "::", "::1", "[", "]", ":", "/", "0.0.0.0:1", "127.0.0.1",
-        "80", "443", "11434", "%", "%25", "eth0", "fe80::1", "a", "ä", ".", "..", " ", '"', "'", "_", "-",
+        "80", "443", "0x7f", "0", "11434", "%", "%25", "eth0", "fe80::1", "a", "ä", ".", "..", " ", '"', "'", "_", "-",
     ]
 )  # fmt: skip
 
