@@ -44,6 +44,7 @@ from ltmld.ledger.changes import Cause
 from ltmld.ledger.imports import ImportLine
 from ltmld.ledger.messages import Neighbors
 from ltmld.ledger.outbox import OutboxRow
+from ltmld.ledger.pauses import Pauses
 from ltmld.ledger.readers import Readers
 from ltmld.ledger.spelling import stamp
 from ltmld.ledger.writer import Writer
@@ -63,6 +64,7 @@ class Ledger:
         self._new_id = new_id
         self._writer = Writer(path, queue_max=queue_max)
         self._readers = Readers(path)
+        self.pauses = Pauses(self._writer, self._readers, clock=clock)
 
     @classmethod
     def open(cls, folder: Path, *, clock: Clock, new_id: NewId, queue_max: int = QUEUE_MAX) -> Ledger:
