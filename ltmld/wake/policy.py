@@ -31,6 +31,8 @@ class Decision:
     record: bool
     inject: bool
     why: str = ""
+    talk: bool = True
+    """Whether a person is talking (``False``: a background request, a probe, a load)."""
 
     @property
     def hands_off(self) -> bool:
@@ -42,7 +44,7 @@ def decide(request: Request, *, mode: str, settings: WakeSettings) -> Decision:
     """Decide about one parsed request; *mode* is the ``X-LTMLD-Memory`` header."""
     reason = _not_talk(request) or background(request)
     if reason:
-        return Decision(record=False, inject=False, why=reason)
+        return Decision(record=False, inject=False, why=reason, talk=False)
     if is_cloud(request.model) and not settings.cloud:
         return Decision(record=False, inject=False, why="cloud model")
     obstacle = _obstacle(request)

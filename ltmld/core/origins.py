@@ -1,0 +1,69 @@
+"""Whose request may be answered in Ollama's place: Ollama's own rules about Origin and Host, as arithmetic.
+
+Where ltmld asks Ollama, Ollama decides (CORS, and its guard against DNS rebinding). Where ltmld answers itself,
+nobody else would: a page of elsewhere must not read a memory, and must not write one.
+
+Rules:
+1. An Origin is let in when it is the page's own (it equals the Host), or one that Ollama lets in by default.
+   What a person added with OLLAMA_ORIGINS is known to Ollama only: such a request is Ollama's to answer.
+2. A browser says its Origin with every POST. Its Host must be a name that nobody else can point here:
+   without that, a page could rebind its own name to this machine and be "the same origin".
+3. Without an Origin it is no browser; its Host is checked only where Ollama would, on a loopback listener.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_network
+
+# Ollama's defaults (envconfig.AllowedOrigins): these hosts with any port, and these schemes of desktop programs.
+_LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "0.0.0.0"})  # noqa: S104 - recognized, not bound
+_PROGRAMS = ("app://", "file://", "tauri://", "vscode-webview://", "vscode-file://")
+_LOCAL_ENDINGS = (".localhost", ".local", ".internal")
+# Go's IsPrivate; Python's is_private counts documentation and benchmark networks as well.
+_PRIVATE = tuple(map(ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")))
+
+
+def may_answer(*, origin: str, host: str, hostname: str, on_loopback: bool) -> bool:
+    """Tell whether Ollama would let in a request with this Origin and Host ('' where the header is missing)."""
+    if origin:
+        return allowed_origin(origin, host) and allowed_host(host, hostname=hostname)
+    return not on_loopback or allowed_host(host, hostname=hostname)
+
+
+def same_origin(origin: str, host: str) -> bool:
+    """Tell whether a page asks where it came from."""
+    return bool(host) and origin in (f"http://{host}", f"https://{host}")
+
+
+def allowed_origin(origin: str, host: str) -> bool:
+    """Tell whether Ollama lets a page of *origin* in without being told to."""
+    if same_origin(origin, host) or origin.startswith(_PROGRAMS):
+        return True
+    scheme, separator, authority = origin.partition("://")
+    return bool(separator) and scheme in ("http", "https") and _local_authority(authority)
+
+
+def allowed_host(host: str, *, hostname: str) -> bool:
+    """Tell whether a Host header names this machine in a way that no stranger's name server can."""
+    name = _without_port(host).lower()
+    if not name or name == "localhost" or name == hostname.lower():
+        return True
+    try:
+        address = ip_address(name)
+    except ValueError:
+        return name.endswith(_LOCAL_ENDINGS)
+    private = any(address in network for network in _PRIVATE if network.version == address.version)
+    return address.is_loopback or address.is_unspecified or private
+
+
+def _local_authority(authority: str) -> bool:
+    name, colon, port = authority.partition(":")
+    return name in _LOCAL_HOSTS and (not colon or port.isdecimal())
+
+
+def _without_port(host: str) -> str:
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    name, colon, port = host.rpartition(":")
+    # An IPv6 address without brackets has several colons, and no port.
+    return name if colon and port.isdecimal() and ":" not in name else host
