@@ -21,7 +21,7 @@ SIGNS = {"gt": "more than", "ge": "at least", "lt": "less than", "le": "at most"
 INTRODUCTION = """\
 # Settings
 
-This page is written by `make docs` from `ltmld/config.py`; a test compares the two.
+This page is written by `make docs` from `ltmld/config.py` and `ltmld/sections.py`; a test compares the two.
 
 Each setting is looked for in this order: a command-line flag, an environment variable, the TOML file, its
 default. An unknown name, a value of the wrong type and a value out of range are refused, with the name of the
@@ -79,7 +79,7 @@ def _default(field: FieldInfo) -> str:
     if field.default_factory is not None:
         return "the user's data folder: `~/.local/share/ltmld` on Linux"
     value = field.default
-    if value == "":
+    if value is None or value == "":
         return "empty"
     if isinstance(value, PurePath):
         return f"`{value}`"
@@ -103,8 +103,8 @@ def _limits(field: FieldInfo) -> Iterator[str]:
 
 
 def _kind(field: FieldInfo) -> str:
-    kinds = {bool: "`true`, `false`", str: "text", Path: "a path"}
-    return kinds.get(field.annotation, "a list") if isinstance(field.annotation, type) else "a list"
+    kinds: dict[object, str] = {bool: "`true`, `false`", str: "text", Path: "a path", Path | None: "a path"}
+    return kinds.get(field.annotation, "a list")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,8 @@
 """One frozen tree of settings: defaults, then the TOML file, then ``LTMLD_*``, then flags.
 
 Rules:
-1. Every setting has a default, a unit in its name, and a line of description: the reference is made from them.
-2. Each room receives only its own section.
-3. A bad value is refused with the name of the setting and what it may be; nothing is guessed.
+1. Each room receives only its own section (``ltmld.sections``).
+2. A bad value is refused with the name of the setting and what it may be; nothing is guessed.
 """
 
 from __future__ import annotations
@@ -12,10 +11,17 @@ import os
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal, Self
-from urllib.parse import urlsplit
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    Field,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -24,155 +30,34 @@ from pydantic_settings import (
 )
 from pydantic_settings import SettingsError as SourceError
 
+from ltmld.core.ollama_host import OllamaHost
 from ltmld.errors import SettingsError
+from ltmld.sections import (
+    AdminSettings,
+    IndexSettings,
+    LedgerSettings,
+    ModelsSettings,
+    ProxySettings,
+    SleepSettings,
+    WakeSettings,
+)
 
-OLLAMA_PORT = 11434
+__all__ = [
+    "AdminSettings",
+    "IndexSettings",
+    "LedgerSettings",
+    "ModelsSettings",
+    "ProxySettings",
+    "Settings",
+    "SleepSettings",
+    "WakeSettings",
+    "config_dir",
+    "config_file",
+    "split_address",
+]
+
 # Variables of ours that are no settings.
 _OTHER_VARIABLES = {"LTMLD_CONFIG_DIR", "LTMLD_DEBUG"}
-
-
-class _Section(BaseModel):
-    """A frozen section that knows all its names."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ProxySettings(_Section):
-    """The data plane."""
-
-    head_bytes_max: int = Field(
-        64 * 1024, gt=0, description="Largest request or response head; nginx and Go allow 32 kB to 1 MB."
-    )
-    headers_max: int = Field(
-        256, ge=32, description="Most headers of one request; Apache allows 100, hyper 100, Node 2000."
-    )
-    head_timeout_s: float = Field(
-        60.0,
-        gt=0,
-        description="How long a request's head may take from its first byte to its end; nginx allows 60 s too.",
-    )
-    body_timeout_s: float = Field(
-        60.0,
-        gt=0,
-        description="How long a client may pause within a body that is looked into, as it is held in memory.",
-    )
-    look_bytes_max: int = Field(
-        32 * 1024 * 1024,
-        gt=0,
-        description="Largest inference request that is looked into; a larger one passes without memory.",
-    )
-    connections_max: int = Field(
-        4096,
-        gt=0,
-        description="Most connections of clients; fewer where the limit of open files holds fewer. Others get 503.",
-    )
-    turned_away_max: int = Field(
-        64, ge=0, description="Most connections above that which are told so; the others are closed at once."
-    )
-    upstream_idle_max: int = Field(
-        128, ge=0, description="Most idle connections to Ollama that are kept for the next requests."
-    )
-    held_bytes_max: int = Field(
-        256 * 1024,
-        gt=0,
-        description="Most bytes of an answer that wait behind its terminator for the ledger; then Ollama waits.",
-    )
-    repeat_bytes_max: int = Field(
-        64 * 1024,
-        ge=0,
-        description="Largest body sent again where a kept-alive connection had died; a looked-into one always is.",
-    )
-    interim_max: int = Field(
-        100, ge=0, description="Most interim answers (1xx) before the answer; more are taken for a defect."
-    )
-    connect_timeout_s: float = Field(10.0, gt=0, description="How long a connection to Ollama may take.")
-    idle_timeout_s: float = Field(
-        300.0, gt=0, description="How long an idle kept-alive connection is held, on both sides."
-    )
-    linger_s: float = Field(
-        5.0,
-        gt=0,
-        description="How long a connection is read on after a refusal, so that its sender sees it; nginx: 5 s.",
-    )
-    grace_s: float = Field(10.0, ge=0, description="How long open answers may take to end when ltmld stops.")
-
-
-class WakeSettings(_Section):
-    """Recording, recall and injection while the user talks."""
-
-    record: bool = Field(default=True, description="Record exchanges.")
-    inject: bool = Field(default=True, description="Put memories into prompts.")
-    budget_tokens: int = Field(800, ge=0, description="Most tokens that one wake block may hold.")
-    note_budget_tokens: int = Field(300, ge=0, description="Most tokens that one recall note may hold.")
-    context_share: float = Field(
-        0.1, gt=0, le=1, description="Most of the context length that memory may take."
-    )
-    context_tokens: int = Field(4096, gt=0, description="Context length assumed where Ollama does not tell.")
-    k: int = Field(10, ge=0, description="Most memories and messages in one wake block.")
-    floor: float = Field(0.35, ge=0, description="Lowest score that is worth injecting.")
-    recall_deadline_ms: float = Field(
-        150.0, gt=0, description="How long recall may take before Ollama is asked without."
-    )
-    commit_deadline_ms: float = Field(
-        2000.0, gt=0, description="How long the end of an answer waits for the ledger."
-    )
-    capture_bytes_max: int = Field(
-        8 * 1024 * 1024, gt=0, description="Most bytes of one answer that are kept."
-    )
-    cloud: bool = Field(default=False, description="Let memories go to cloud models.")
-    trusted_peers: tuple[str, ...] = Field(
-        ("127.0.0.1", "::1"), description="Addresses whose identity headers are believed."
-    )
-
-    @field_validator("trusted_peers")
-    @classmethod
-    def _addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(str(ip_address(peer)) for peer in value)
-
-
-class LedgerSettings(_Section):
-    """The SQLite file that holds the truth."""
-
-    queue_max: int = Field(
-        1024, gt=0, description="Most writes that wait; beyond it exchanges go unrecorded."
-    )
-
-
-class IndexSettings(_Section):
-    """Full text and vectors."""
-
-    candidates: int = Field(100, gt=0, description="Units that each half of the index offers to ranking.")
-
-
-class ModelsSettings(_Section):
-    """The embedder, and the model that sleep asks."""
-
-    embedder: Literal["all-minilm-l6-v2"] = Field("all-minilm-l6-v2", description="Embedding model.")
-    threads: int = Field(2, gt=0, description="Threads that embedding may use.")
-    sleep_model: str = Field("", description="Ollama model of sleep; empty: the model last talked to.")
-    completion_timeout_s: float = Field(600.0, gt=0, description="How long one completion of sleep may take.")
-
-
-class SleepSettings(_Section):
-    """The night."""
-
-    episode_gap_minutes: float = Field(
-        30.0, gt=0, description="Silence that ends an episode (memv: 30 minutes)."
-    )
-    episode_messages_max: int = Field(40, gt=1, description="Most messages in one episode.")
-    gate_threshold: float = Field(0.5, ge=0, le=1, description="Gate score from which a message is admitted.")
-    floor: float = Field(0.05, ge=0, description="Strength below which a memory fades.")
-    # A half-life of a week kept 29 % of current facts within reach, one of a year 75 % (hippo's analysis).
-    base_days: float = Field(180.0, gt=0, description="Days in which an ordinary unused memory falls to 1/e.")
-    nightly_at: str = Field(
-        "03:30", pattern=r"^([01]\d|2[0-3]):[0-5]\d$", description="Local time of the nightly cycle."
-    )
-
-
-class AdminSettings(_Section):
-    """The control plane."""
-
-    import_bytes_max: int = Field(256 * 1024 * 1024, gt=0, description="Largest import in one call.")
 
 
 class Settings(BaseSettings):
@@ -187,7 +72,11 @@ class Settings(BaseSettings):
         description="Folder of the ledger, the index and the token.",
     )
     listen: str = Field("127.0.0.1:11435", description="Where clients reach the data plane.")
-    upstream: str = Field("http://127.0.0.1:11434", description="Where Ollama is.")
+    upstream: str = Field(
+        "http://127.0.0.1:11434",
+        description="Where Ollama is, as `OLLAMA_HOST` says it: http or https, host, port, path. Where this is not "
+        "set, `OLLAMA_HOST` itself counts, unless it names ltmld.",
+    )
     admin_listen: str = Field(
         "127.0.0.1:11436", description="Where the control plane listens; loopback only."
     )
@@ -202,6 +91,8 @@ class Settings(BaseSettings):
     models: ModelsSettings = ModelsSettings()
     sleep: SleepSettings = SleepSettings()
     admin: AdminSettings = AdminSettings()
+
+    _upstream_source: str = PrivateAttr("default")
 
     @field_validator("data_dir", mode="before")
     @classmethod
@@ -234,28 +125,44 @@ class Settings(BaseSettings):
     @field_validator("upstream")
     @classmethod
     def _url(cls, value: str) -> str:
-        text = value if "://" in value else f"http://{value}"
-        parts = urlsplit(text)
-        extra = parts.username or parts.password or parts.query or parts.fragment or parts.path.strip("/")
-        if parts.scheme != "http" or not parts.hostname or extra:
-            raise ValueError("must be http://host:port, the address of Ollama, and nothing behind it")
-        port = parts.port or (OLLAMA_PORT if "://" not in value else 80)
-        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-        return f"http://{host}:{port}"
+        if not value.strip():
+            raise ValueError("must say where Ollama is, such as http://127.0.0.1:11434")
+        return OllamaHost.parse(value).url
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _inherit(cls, data: Any, build: ModelWrapValidatorHandler[Self]) -> Self:
+        """Take ``OLLAMA_HOST`` where nothing of ltmld says where Ollama is, and remember who said it."""
+        told, source = dict(data), "settings"
+        if "upstream" not in told:
+            inherited, source = _inherited(str(told.get("listen", cls.model_fields["listen"].default)))
+            told |= {"upstream": inherited} if inherited else {}
+        settings = build(told)
+        settings._upstream_source = source  # noqa: SLF001 - its own
+        return settings
 
     @model_validator(mode="after")
     def _apart(self) -> Self:
         """Refuse an upstream that is ltmld itself: every request would come back to it until nothing is left."""
-        host, port = split_address(self.upstream.removeprefix("http://"))
         for name in ("listen", "admin_listen"):
-            own_host, own_port = split_address(getattr(self, name))
-            if (
-                port == own_port
-                and port != 0
-                and (host == own_host or (_is_here(host) and _is_here(own_host)))
-            ):
+            if self.upstream_host.is_listener(getattr(self, name)):
                 raise ValueError(f"upstream and {name} are the same address; upstream is where Ollama is")
         return self
+
+    @property
+    def upstream_host(self) -> OllamaHost:
+        """Where Ollama is, in parts."""
+        return OllamaHost.parse(self.upstream)
+
+    @property
+    def upstream_source(self) -> str:
+        """Who said where Ollama is, for people: ``settings``, ``OLLAMA_HOST`` or ``default``."""
+        return self._upstream_source
+
+    @property
+    def listen_url(self) -> str:
+        """Where clients reach the data plane, as they say it."""
+        return f"{'https' if self.proxy.tls_certificate else 'http'}://{self.listen}"
 
     @classmethod
     def settings_customise_sources(
@@ -321,8 +228,25 @@ def _refuse_unknown(settings: type[BaseSettings]) -> None:
             raise SettingsError(f"{name} is no setting of ltmld. `ltmld config show` lists them.")
 
 
-def _is_here(host: str) -> bool:
-    return host == "localhost" or _is_loopback(host) or host in ("0.0.0.0", "::")  # noqa: S104 - recognized, not bound
+def _inherited(listen: str) -> tuple[str, str]:
+    """Return what ``OLLAMA_HOST`` says, and the source to show; nothing where it names ltmld itself.
+
+    A person who points programs at ltmld sets ``OLLAMA_HOST`` to ltmld's address: that says nothing of Ollama's.
+
+    Raises:
+        SettingsError: it cannot be read.
+    """
+    text = os.environ.get("OLLAMA_HOST", "").strip().strip("\"'").strip()
+    if not text:
+        return "", "default"
+    try:
+        host = OllamaHost.parse(text, forgiving=True)
+        own = host.is_listener(listen)
+    except ValueError as error:
+        raise SettingsError(
+            f"OLLAMA_HOST {error}. Correct it, or say with LTMLD_UPSTREAM where Ollama is."
+        ) from None
+    return ("", "default, as OLLAMA_HOST is ltmld's own address") if own else (host.url, "OLLAMA_HOST")
 
 
 def _is_loopback(host: str) -> bool:
@@ -337,6 +261,9 @@ def _explain(error: ValidationError) -> str:
     for item in error.errors():
         name = ".".join(str(part) for part in item["loc"]) or "settings"
         reason = item["msg"].removeprefix("Value error, ")
-        lines.append(f"setting {name}: {reason} (got {item.get('input')!r})")
+        got = item.get("input")
+        # Not what may hold a password, nor a whole section where the rule is about several settings.
+        told = "" if "@" in str(got) or isinstance(got, dict | BaseModel) else f" (got {got!r})"
+        lines.append(f"setting {name}: {reason}{told}")
     where = f"Check LTMLD_* variables, flags and {config_file()}."
     return "; ".join(lines) + f". {where}"
