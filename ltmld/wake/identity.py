@@ -20,6 +20,7 @@ from ltmld.core.chain import chains, message_chain
 from ltmld.core.exchange import PathMessage, StoredMessage
 from ltmld.core.message import Message, Role
 from ltmld.core.scope import DEFAULT_SCOPE, is_scope
+from ltmld.wake.boilerplate import turns
 
 if TYPE_CHECKING:
     from ltmld.core.ports import RequestHead
@@ -91,7 +92,7 @@ def scope_of(name: str) -> str:
 
 def path_of(request: Request, identity: Identity) -> tuple[PathMessage, ...]:
     """Return every message of the request that belongs to the conversation, with its chain hash."""
-    counting = [(index, message) for index, message in enumerate(request.messages) if _counts(message)]
+    counting = turns(request.messages)
     spoken = [_named(message, identity) for _, message in counting]
     return tuple(
         PathMessage(message=message, chain=chain, at=identity.at, index=index)
@@ -122,10 +123,6 @@ def with_refs(
     named = tuple(replace(item, ref=ref) for item, ref in zip(new, refs, strict=False))
     reply_ref = refs[len(new)] if len(refs) > len(new) else ""
     return (*path[:known], *named, *new[len(named) :]), reply_ref
-
-
-def _counts(message: Message) -> bool:
-    return message.role not in (Role.SYSTEM, Role.DEVELOPER)
 
 
 def _named(message: Message, identity: Identity) -> Message:
