@@ -26,7 +26,7 @@ from ltmld.wake.injector import Injector, Place, with_injection
 from ltmld.wake.policy import decide
 from ltmld.wake.recorder import ExchangeRecording, Opening, RecordingStats
 from ltmld.wake.replay import replayed
-from ltmld.wire.dialect import dialect_for
+from ltmld.wire.dialect import dialect_for, error_body
 from ltmld.wire.encoding import decoded
 
 if TYPE_CHECKING:
@@ -115,13 +115,7 @@ class WakeAttendant:
 
     def unavailable(self, head: RequestHead, message: str) -> bytes:
         """Return the body of a 502 in the shape of the request's dialect."""
-        dialect = dialect_for("POST", head.path)
-        if dialect is None:
-            dialect = dialect_for(
-                "POST", "/v1/chat/completions" if head.path.startswith("/v1/") else "/api/chat"
-            )
-        assert dialect is not None  # noqa: S101 - both fixed paths are registered
-        return dialect.error(f"ltmld: {message}")
+        return error_body(head.path, f"ltmld: {message}")
 
     async def attend(self, head: RequestHead, body: bytes) -> Plan:
         """Look into one request; whatever goes wrong, it passes as it came."""
@@ -170,7 +164,7 @@ class WakeAttendant:
         """Decode and parse; a large body aside, so that the event loop goes on."""
 
         def read() -> tuple[bytes, Request]:
-            plain = decoded(body, coding, bytes_max=self._body_bytes_max)
+            plain = decoded(body, coding, self._body_bytes_max, takes_zstd=dialect.takes_zstd)
             return plain, dialect.parse(plain)
 
         if len(body) <= _ASIDE_BYTES:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from ltmld.errors import WireError
-from ltmld.wire.json_text import Edit, Node, decode, scan, splice
+from ltmld.wire.json_text import Edit, Node, decode, encode, scan, splice
 from ltmld.wire.request import Request
 
-# messages -> message -> content parts -> part: the deepest place where text is written.
-_DEEPER = {"messages": 4}
+# Down to the deepest place where text is written: messages (or input items) -> message -> content parts -> part,
+# and the blocks of a system text.
+_DEEPER = {"messages": 4, "input": 4, "system": 2}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,4 +44,4 @@ class Body:
 
 def rewritten(request: Request, edits: Sequence[Edit]) -> bytes:
     """Return the request's body with the edits made: the very same object when there are none."""
-    return splice(request.source, edits).encode() if edits else request.body
+    return encode(splice(request.source, edits)) if edits else request.body

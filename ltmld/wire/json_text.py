@@ -3,15 +3,18 @@
 Rules:
 1. Only the first value of a body counts; what follows it is kept and ignored (Go's ``json.Decoder``).
 2. Keys are matched without regard to case, the last of several wins, a ``null`` changes nothing (``encoding/json``).
+   Where one of several is a list or an object, Go would merge them: that is a ``WireError``.
 3. An edit inserts into the client's own text: key order, spelling of numbers, escapes and spaces all survive.
-4. A byte-order mark, NaN, a lone control character or broken UTF-8 is a ``WireError``: the body passes untouched.
+4. A byte-order mark, NaN or a lone control character is a ``WireError``: the body passes untouched. Bytes that are
+   no UTF-8 are accepted as Go accepts them: they stay in the body, and ``clean`` shows them as Ollama sees them.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ltmld.errors import WireError
@@ -64,15 +67,13 @@ _DECODER = json.JSONDecoder(parse_constant=_refused)
 
 
 def decode(body: bytes) -> str:
-    """Return the body's text.
+    """Return the body's text; a byte that is no UTF-8 becomes a lone surrogate, which ``encode`` turns back."""
+    return body.decode("utf-8", "surrogateescape")
 
-    Raises:
-        WireError: it is not UTF-8.
-    """
-    try:
-        return body.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise WireError(f"the body is not UTF-8 at byte {error.start}; it passes untouched") from error
+
+def encode(text: str) -> bytes:
+    """Return the bytes of a text that ``decode`` has made."""
+    return text.encode("utf-8", "surrogateescape")
 
 
 def scan(text: str, at: int = 0, *, depth: int, deeper: Mapping[str, int] | None = None) -> Node:
@@ -137,7 +138,7 @@ def compact(value: Any) -> str:
 
 
 def clean(text: str) -> str:
-    """Return *text* with lone surrogates replaced, as Go does on reading: they cannot be stored as UTF-8."""
+    """Return *text* with lone surrogates and broken bytes replaced, as Go does on reading: they cannot be stored."""
     return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
 
 
@@ -163,7 +164,17 @@ def _object(text: str, start: int, *, depth: int, deeper: Mapping[str, int]) -> 
     for key, node in members:
         if node.value is not None or key not in value:
             value[key] = node.value
+    if len(value) < len(members):
+        _refuse_merging(members)
     return Node(start, at + 1, value, tuple(members))
+
+
+def _refuse_merging(members: Sequence[tuple[str, Node]]) -> None:
+    """Refuse a list or an object whose key stands twice: Go decodes the later one into what the earlier left."""
+    times = Counter(key for key, _ in members)
+    for key, node in members:
+        if times[key] > 1 and isinstance(node.value, dict | list):
+            raise WireError(f"the body holds {key!r} more than once; it passes untouched")
 
 
 def _array(text: str, start: int, *, depth: int) -> Node:

@@ -15,7 +15,8 @@ from ltmld.core.message import Attachment, Message, Role, ToolCall
 from ltmld.errors import WireError
 from ltmld.wire import fields
 from ltmld.wire.attachments import from_base64, from_part
-from ltmld.wire.json_text import Edit, Node, clean, compact, inner, literal, removals
+from ltmld.wire.json_text import Edit, Node, clean, compact, literal, removals
+from ltmld.wire.places import appended, is_text, prefixed
 from ltmld.wire.request import Request
 from ltmld.wire.sentinel import GAP, present, strip
 
@@ -39,8 +40,8 @@ def injected(items: Sequence[Any]) -> bool:
 
     A model repeats what it reads: a block anywhere else is an echo, and says nothing about this request.
     """
-    system = next((item for item in items if _role(item) is Role.SYSTEM), None)
-    user = next((item for item in reversed(items) if _role(item) is Role.USER), None)
+    system = next((item for item in items if role_of(item) is Role.SYSTEM), None)
+    user = next((item for item in reversed(items) if role_of(item) is Role.USER), None)
     return any(present(_words(item)) for item in (system, user) if item is not None)
 
 
@@ -60,7 +61,9 @@ def edits(
     if block:
         made.append(system_edit(node, block=block, base_system=base_system, drop=drop))
     return made + [
-        prefix_edit(node.items[index], note) for index, note in notes.items() if note and index not in drop
+        prefixed(node.items[index], note, part="text")
+        for index, note in notes.items()
+        if note and index not in drop
     ]
 
 
@@ -70,58 +73,12 @@ def system_edit(messages: Node, *, block: str, base_system: str, drop: frozenset
     *base_system* is the Modelfile's SYSTEM, which a client's system message would replace.
     """
     kept = [node for index, node in enumerate(messages.items) if index not in drop]
-    systems = [node for node in kept if _role(node.value) is Role.SYSTEM]
+    systems = [node for node in kept if role_of(node.value) is Role.SYSTEM]
     if systems and (systems[0] is kept[0] or not base_system):
-        return append_edit(systems[0], block)
+        return appended(systems[0], block, part="text")
     content = literal(GAP.join(text for text in (base_system, block) if text))
     made = f'{{"role":"system","content":{content}}}' + ("," if kept else "")
     return Edit(messages.start + 1, messages.start + 1, made)
-
-
-def append_edit(message: Node, block: str) -> Edit:
-    """Return the edit that puts *block* after the words of a message."""
-    place = _text_nodes(message)
-    if place:
-        return after(place[-1], block)
-    content = message.last("content")
-    if content is not None and isinstance(content.value, list):
-        comma = "," if content.items else ""
-        return Edit(content.end - 1, content.end - 1, f'{comma}{{"type":"text","text":{literal(block)}}}')
-    return _content_edit(message, block)
-
-
-def prefix_edit(message: Node, note: str) -> Edit:
-    """Return the edit that puts *note* before the words of a message."""
-    place = _text_nodes(message)
-    if place:
-        return Edit(place[0].start + 1, place[0].start + 1, inner(note + GAP))
-    content = message.last("content")
-    if content is not None and isinstance(content.value, list):
-        comma = "," if content.items else ""
-        return Edit(content.start + 1, content.start + 1, f'{{"type":"text","text":{literal(note)}}}{comma}')
-    return _content_edit(message, note)
-
-
-def after(text: Node, block: str) -> Edit:
-    """Return the edit that puts *block* at the end of a string, with a gap where the string has words."""
-    return Edit(text.end - 1, text.end - 1, inner((GAP if text.value else "") + block))
-
-
-def _content_edit(message: Node, text: str) -> Edit:
-    null = message.last("content")
-    if null is not None:
-        return Edit(null.start, null.end, literal(text))
-    return Edit(message.start + 1, message.start + 1, f'"content":{literal(text)},')
-
-
-def _text_nodes(message: Node) -> list[Node]:
-    content = message.member("content")
-    if content is None:
-        return []
-    if isinstance(content.value, str):
-        return [content]
-    found = [part.member("text") for part in content.items if _is_text(part.value)]
-    return [node for node in found if node is not None and isinstance(node.value, str)]
 
 
 def _message(item: Any) -> Message:
@@ -129,7 +86,7 @@ def _message(item: Any) -> Message:
         raise WireError("a message is not an object; the body passes untouched")
     parts = _parts(item)
     return Message(
-        role=_role(item),
+        role=role_of(item),
         text=strip(clean(_words(item))),
         name=clean(fields.text(item, "name") or fields.text(item, "tool_name")),
         thinking=strip(clean(fields.text(item, "thinking") or fields.text(item, "reasoning"))),
@@ -139,7 +96,12 @@ def _message(item: Any) -> Message:
     )
 
 
-def _role(item: Tree) -> Role:
+def role_of(item: Tree) -> Role:
+    """Return who speaks in a message.
+
+    Raises:
+        WireError: nobody who is known.
+    """
     name = fields.text(item, "role").lower()
     try:
         return _ROLES.get(name) or Role(name)
@@ -163,11 +125,7 @@ def _words(item: Any) -> str:
     if isinstance(content, str):
         return content
     # Ollama makes each part a message, and joins messages of one role with an empty line.
-    return GAP.join(fields.text(part, "text") for part in _parts(item) if _is_text(part)) if content else ""
-
-
-def _is_text(part: Any) -> bool:
-    return isinstance(part, dict) and part.get("type") in ("text", "input_text")
+    return GAP.join(fields.text(part, "text") for part in _parts(item) if is_text(part)) if content else ""
 
 
 def _attachments(item: Tree, parts: Sequence[dict[str, Any]]) -> list[Attachment]:

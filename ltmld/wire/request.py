@@ -9,6 +9,7 @@ from typing import Any
 
 from ltmld.core.message import Message
 from ltmld.wire.json_text import Node
+from ltmld.wire.places import Place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,11 +17,12 @@ class Request:
     """A parsed body, and the body itself.
 
     ``messages`` are in the client's order, system text included, injected blocks stripped; for
-    ``generate`` they are ``[system?, user]``. ``system`` is the text of a leading system message or of
-    the ``system`` field, ``None`` when the client sent none that counts. ``tree`` is the parsed JSON with
-    folded top-level keys. ``empty`` marks a request that only loads or unloads the model. ``injected``
-    tells that a block of ltmld was already there. ``thread_key`` is the conversation's name in the body.
-    ``body``, ``source`` and ``root`` serve ``inject``.
+    ``generate`` they are ``[system?, user]``; a system text in a field of its own is always the first.
+    ``system`` is the text of a leading system message or of that field, ``None`` when the client sent
+    none that counts. ``tree`` is the parsed JSON with folded top-level keys. ``empty`` marks a request
+    that only loads or unloads the model. ``injected`` tells that a block of ltmld was already there.
+    ``thread_key`` is the conversation's name in the body. ``body``, ``source``, ``root`` and, where
+    messages are not simply the items of one list, ``places`` serve ``inject``.
     """
 
     dialect: str
@@ -43,6 +45,7 @@ class Request:
     body: bytes = field(repr=False)
     source: str = field(repr=False)
     root: Node = field(repr=False)
+    places: tuple[Place, ...] = field(default=(), repr=False)
 
 
 def context_digest(context: object) -> str:

@@ -2,7 +2,7 @@ r"""The tags around everything that ltmld puts into a prompt.
 
 Rules:
 1. ``strip`` undoes an injection: ``strip(system + "\n\n" + wrap(x)) == system`` and
-   ``strip(wrap(x) + "\n\n" + words) == words``.
+   ``strip(wrap(x) + "\n\n" + words) == words``, however many blocks stand there one after the other.
 2. Nothing inside a block can close it: the tag's name is defused in what ``wrap`` is given.
 3. Only a whole block counts: a person who writes about the opening tag alone keeps every word.
 """
@@ -26,10 +26,11 @@ def strip(text: str) -> str:
     """Return *text* without injected blocks and the gaps that came with them."""
     kept: list[str] = []
     at = 0
+    leads = True
     for start, end in _blocks(text):
+        leads = leads and start == at
         kept.append(text[at:start].removesuffix(GAP))
-        leads = not start and text.startswith(GAP, end)
-        at = end + len(GAP) if leads else end
+        at = end + len(GAP) if leads and text.startswith(GAP, end) else end
     return "".join((*kept, text[at:])) if at else text
 
 

@@ -60,6 +60,20 @@ class Transcript:
         elif len(self._calls) < _TOOL_CALLS_MAX:
             self._calls[index] = _Call(name=name, arguments=arguments, id=call_id)
 
+    def settle_call(self, index: int, *, name: str, arguments: str, call_id: str) -> None:
+        """Take a tool call as a whole: where its arguments have come in pieces already, they are not taken twice."""
+        known = index in self._calls and self._calls[index].arguments
+        self.add_call(index, name=name, arguments="" if known else arguments, call_id=call_id)
+
+    def has_call(self, index: int) -> bool:
+        """Tell whether a tool call is growing at *index*."""
+        return index in self._calls
+
+    @property
+    def begun(self) -> bool:
+        """Whether anything of an answer has come."""
+        return bool(self._text or self._thinking or self._calls)
+
     @property
     def calls(self) -> int:
         """How many tool calls there are."""

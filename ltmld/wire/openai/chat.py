@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
-
 from ltmld.core.exchange import Usage
 from ltmld.wire import fields, messages
 from ltmld.wire.body import Body, rewritten
 from ltmld.wire.capture import Capture
 from ltmld.wire.fields import listed, said, told
 from ltmld.wire.framing import Mark, error_of
+from ltmld.wire.json_text import clean
+from ltmld.wire.openai import shapes
 from ltmld.wire.request import Request
 from ltmld.wire.thread_key import thread_key
 from ltmld.wire.transcript import Transcript
@@ -24,6 +24,7 @@ class OpenAiChat:
     """The dialect of ``/v1/chat/completions``."""
 
     name = "openai.chat"
+    takes_zstd = True
 
     def parse(self, body: bytes) -> Request:
         """Read a request.
@@ -37,7 +38,7 @@ class OpenAiChat:
         said_so_far = messages.read(items)
         return Request(
             dialect=self.name,
-            model=fields.text(tree, "model"),
+            model=clean(fields.text(tree, "model")),
             messages=said_so_far,
             stream=fields.flag(tree, "stream"),
             tree=tree,
@@ -73,8 +74,7 @@ class OpenAiChat:
 
     def error(self, message: str) -> bytes:
         """Return an error body."""
-        body = {"message": message, "type": "api_error", "param": None, "code": None}
-        return orjson.dumps({"error": body}) + b"\n"
+        return shapes.error(message)
 
 
 class _Reader:

@@ -12,8 +12,8 @@ from ltmld.wire.body import Body, rewritten
 from ltmld.wire.capture import Capture
 from ltmld.wire.fields import listed, said, told
 from ltmld.wire.framing import Mark, error_of
-from ltmld.wire.json_text import compact
-from ltmld.wire.ollama_usage import usage
+from ltmld.wire.json_text import clean, compact
+from ltmld.wire.ollama.usage import usage
 from ltmld.wire.request import Request
 from ltmld.wire.thread_key import thread_key
 from ltmld.wire.transcript import Transcript
@@ -23,6 +23,7 @@ class OllamaChat:
     """The dialect of ``/api/chat``."""
 
     name = "ollama.chat"
+    takes_zstd = False
 
     def parse(self, body: bytes) -> Request:
         """Read a request.
@@ -36,7 +37,7 @@ class OllamaChat:
         said_so_far = messages.read(items)
         return Request(
             dialect=self.name,
-            model=fields.text(tree, "model"),
+            model=clean(fields.text(tree, "model")),
             messages=said_so_far,
             stream=fields.flag(tree, "stream", default=True),
             tree=tree,

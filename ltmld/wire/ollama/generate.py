@@ -14,9 +14,9 @@ from ltmld.wire.body import Body, rewritten
 from ltmld.wire.capture import Capture
 from ltmld.wire.fields import said
 from ltmld.wire.framing import Mark, error_of
-from ltmld.wire.json_text import Edit, Node, clean, inner, literal
-from ltmld.wire.messages import after
-from ltmld.wire.ollama_usage import usage
+from ltmld.wire.json_text import Edit, Node, clean, literal
+from ltmld.wire.ollama.usage import usage
+from ltmld.wire.places import after, before
 from ltmld.wire.request import Request, context_digest
 from ltmld.wire.sentinel import GAP, present, strip
 from ltmld.wire.thread_key import thread_key
@@ -27,6 +27,7 @@ class OllamaGenerate:
     """The dialect of ``/api/generate``."""
 
     name = "ollama.generate"
+    takes_zstd = False
 
     def parse(self, body: bytes) -> Request:
         """Read a request; its messages are the ``system`` field, where it is sent, and the prompt.
@@ -39,7 +40,7 @@ class OllamaGenerate:
         system, prompt = fields.text(tree, "system"), fields.text(tree, "prompt")
         return Request(
             dialect=self.name,
-            model=fields.text(tree, "model"),
+            model=clean(fields.text(tree, "model")),
             messages=_messages(tree, system=system, prompt=prompt),
             stream=fields.flag(tree, "stream", default=True),
             tree=tree,
@@ -75,7 +76,7 @@ class OllamaGenerate:
         prompt = request.root.member("prompt")
         note = notes.get(len(request.messages) - 1, "")
         if note and prompt is not None and not request.empty:
-            edits.append(Edit(prompt.start + 1, prompt.start + 1, inner(note + GAP)))
+            edits.append(before(prompt, note))
         return rewritten(request, edits)
 
     def capture(self, *, bytes_max: int) -> Capture:
@@ -133,5 +134,5 @@ def _system_edit(root: Node, *, block: str, base_system: str) -> Edit:
     made = literal(GAP.join(text for text in (base_system, block) if text))
     void = root.last("system")  # empty or null: Ollama would use the Modelfile's SYSTEM
     if void is not None:
-        return Edit(void.start, void.end, made)
+        return Edit(void.end, void.end, f',"system":{made}')
     return Edit(root.start + 1, root.start + 1, f'"system":{made},')

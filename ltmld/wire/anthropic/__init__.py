@@ -1,0 +1,1 @@
+"""The dialect of Anthropic as Ollama speaks it: messages."""

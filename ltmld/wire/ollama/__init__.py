@@ -1,0 +1,1 @@
+"""Ollama's own dialects: ``/api/chat`` and ``/api/generate``."""

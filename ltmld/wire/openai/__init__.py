@@ -1,0 +1,1 @@
+"""The dialects of OpenAI as Ollama speaks them: chat completions and responses."""
