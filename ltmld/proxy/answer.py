@@ -5,12 +5,15 @@ Rules:
 2. The end of a body is passed on only where Ollama said that it ends. An answer that broke off is never
    finished here: the client must see that it broke off.
 3. With a tap, the end waits until the exchange is committed.
+4. Who answers is not trusted either: heads and trailers are bounded, interim answers are counted, and nothing
+   switches protocols that was not asked to.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from ltmld.config import ProxySettings
 from ltmld.proxy.chunks import ChunkReader, frame
 from ltmld.proxy.head import HEAD_END, Framing, HeadRefusedError, Request, Response, read_response
 from ltmld.proxy.tap import Tap
@@ -40,17 +43,19 @@ class Answer:
     _buffer = b""
     _framing = Framing.NONE
     _framed = False
+    _interims = 0
     _remaining = 0
     _reader: ChunkReader | None = None
 
     def __init__(
-        self, request: Request, *, write: Callable[[bytes], None], closes: bool, head_bytes_max: int
+        self, request: Request, *, write: Callable[[bytes], None], closes: bool, limits: ProxySettings
     ) -> None:
         self.closes = closes
         """The client's connection ends with this answer."""
         self._request = request
         self._write = write
-        self._head_bytes_max = head_bytes_max
+        self._head_bytes_max = limits.head_bytes_max
+        self._interim_max = limits.interim_max
         self._out: list[bytes] = []
 
     def feed(self, data: bytes, *, upload_ended: bool = True) -> None:
@@ -116,15 +121,20 @@ class Answer:
         """Read up to the final head; return what follows it."""
         while True:
             end = self._buffer.find(HEAD_END)
-            if (len(self._buffer) if end < 0 else end) > self._head_bytes_max:
+            if (len(self._buffer) if end < 0 else end + 4) > self._head_bytes_max:
                 raise HeadRefusedError(f"its head is larger than {self._head_bytes_max} bytes")
             if end < 0:
                 return b""
             raw, self._buffer = self._buffer[: end + 4], self._buffer[end + 4 :]
             response = read_response(raw)
+            if response.status == _SWITCHING_PROTOCOLS and not self._request.upgrade:
+                raise HeadRefusedError("it switches protocols, which nobody asked for")
             if response.status >= _FINAL or response.status == _SWITCHING_PROTOCOLS:
                 self._begin(response, upload_ended=upload_ended)
                 return self._buffer
+            self._interims += 1
+            if self._interims > self._interim_max:
+                raise HeadRefusedError(f"it has more than {self._interim_max} interim answers")
             if not self._request.http10:  # HTTP/1.0 knows no interim answers
                 self._out.append(response.forward(close=False))
 

@@ -18,6 +18,25 @@ END = b"0\r\n\r\n"
 _PRELUDE = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
+_FRAMING_BYTES = 16
+"""What one chunk may cost beside its payload before it counts as overhead; Go allows the same."""
+
+_NO_TRAILERS = frozenset(
+    (
+        b"host",
+        b"connection",
+        b"content-length",
+        b"transfer-encoding",
+        b"te",
+        b"trailer",
+        b"upgrade",
+        b"expect",
+    )
+)
+"""Names that decide where a message goes or ends; as trailers some parsers would believe them (RFC 9110 6.5.1)."""
+_OWN_PREFIX = b"x-ltmld-"
+
+
 class ChunksRefusedError(ValueError):
     """Bytes that are not chunks. Never leaves this room."""
 
@@ -29,9 +48,10 @@ class ChunkReader:
         "_began",
         "_gathered",
         "_open",
+        "_overhead",
         "_parser",
         "_payloads",
-        "_quiet",
+        "_trailer_bytes",
         "ended",
         "extra",
         "trailer_bytes_max",
@@ -47,7 +67,8 @@ class ChunkReader:
         self._payloads: list[bytes] = []
         self._open: list[bytes] = []
         self._gathered = 0
-        self._quiet = 0
+        self._overhead = 0
+        self._trailer_bytes = 0
         self._began = False
         self._parser = httptools.HttpRequestParser(self)
         self._parser.feed_data(_PRELUDE)
@@ -62,13 +83,13 @@ class ChunkReader:
         if self.ended:
             self.extra = True
             return
-        self._quiet += len(data)
+        self._overhead += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
             self._refuse_unless_ended(error)
-        if self._quiet > self.trailer_bytes_max + CHUNK_BYTES_MAX:
-            raise ChunksRefusedError("the trailers or chunk extensions are too large")
+        if self._overhead > self.trailer_bytes_max + 4 * _FRAMING_BYTES:
+            raise ChunksRefusedError("there is more of chunk extensions and trailers than of the body")
 
     def take(self) -> list[bytes]:
         """Return the payloads completed since the last call, in order."""
@@ -96,7 +117,9 @@ class ChunkReader:
 
     def on_body(self, data: bytes) -> None:
         """Gather a piece of a chunk."""
-        self._quiet = 0
+        self._overhead = max(
+            0, self._overhead - 3 * len(data)
+        )  # it came as overhead, and pays twice for more
         self._open.append(data)
         self._gathered += len(data)
         if self._gathered > CHUNK_BYTES_MAX:
@@ -104,14 +127,21 @@ class ChunkReader:
 
     def on_chunk_complete(self) -> None:
         """Give the chunk out."""
-        self._quiet = 0
+        self._overhead = max(0, self._overhead - _FRAMING_BYTES)
         if self._open:
             self._close_chunk()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a trailer."""
-        if self._began and not self.ended:
-            self.trailers.append((name, value))
+        if not self._began or self.ended:
+            return
+        key = name.lower()
+        if key in _NO_TRAILERS or key.startswith(_OWN_PREFIX):
+            raise ChunksRefusedError(f"{key.decode()} is no trailer")
+        self._trailer_bytes += len(name) + len(value) + 4
+        if self._trailer_bytes > self.trailer_bytes_max:
+            raise ChunksRefusedError(f"the trailers are larger than {self.trailer_bytes_max} bytes")
+        self.trailers.append((name, value))
 
     def on_message_begin(self) -> None:
         """Notice bytes behind the end."""

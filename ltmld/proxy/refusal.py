@@ -65,9 +65,11 @@ def late(part: str, limit_s: float, setting: str) -> bytes:
 
 def too_large(partial: bytes, bytes_max: int) -> HeadRefusedError:
     """Return the refusal of a head that has outgrown *bytes_max*: it names the part that did."""
-    part, status = ("head", 431) if b"\r\n" in partial[:bytes_max] else ("target", 414)
-    told = f"the request's {part} is larger than {bytes_max} bytes (LTMLD_PROXY__HEAD_BYTES_MAX)"
-    return HeadRefusedError(told, status=status)
+    if b"\r\n" in partial[:bytes_max]:
+        told, status = f"the request's head is larger than {bytes_max} bytes", 431
+    else:
+        told, status = f"the request's target is larger than {bytes_max} bytes", 414
+    return HeadRefusedError(f"{told} (LTMLD_PROXY__HEAD_BYTES_MAX)", status=status)
 
 
 def unavailable(attendant: Attendant | None, head: RequestHead, message: str) -> bytes:

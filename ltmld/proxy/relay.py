@@ -68,7 +68,7 @@ class Relay:
             request,
             write=client.write,
             closes=request.close or plane.draining,
-            head_bytes_max=plane.settings.head_bytes_max,
+            limits=plane.settings,
         )
 
     # --- from the client ---

@@ -38,7 +38,7 @@ def cut(data: bytes, sizes: list[int]) -> list[bytes]:
 def answered(parts: list[bytes]) -> list[bytes]:
     """Return what an answer writes for the *parts* it is fed."""
     writes: list[bytes] = []
-    answer = Answer(GET, write=writes.append, closes=False, head_bytes_max=4096)
+    answer = Answer(GET, write=writes.append, closes=False, limits=ProxySettings(head_bytes_max=4096))
     for part in parts:
         answer.feed(part)
     assert answer.ended

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import httptools
 import pytest
 from hypothesis import given
@@ -12,45 +10,6 @@ from hypothesis import strategies as st
 from ltmld.proxy.head import Framing, HeadRefusedError, read_request
 from ltmld.proxy.server import Proxy
 from tests.support.raw_upstream import RawUpstream, Wire, connect
-
-AMBIGUOUS = {
-    "both framings": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    "both framings, other way": b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n",
-    "contradicting lengths": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
-    "a list of lengths": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3, 3\r\n\r\nabc",
-    "a signed length": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: +3\r\n\r\nabc",
-    "a hexadecimal length": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0x3\r\n\r\nabc",
-    "an empty length": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length:\r\n\r\n",
-    "a huge length": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9999999999999999999\r\n\r\n",
-    "chunked not last": b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n",
-    "chunked twice": b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n",
-    "two codings": b"POST / HTTP/1.1\r\nTransfer-Encoding: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    "an unknown coding": b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
-    "a space before the colon": b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
-    "bare LF everywhere": b"GET / HTTP/1.1\nHost: x\n\n",
-    "bare LF in the head": b"GET / HTTP/1.1\r\nHost: x\nX: y\r\n\r\n",
-    "bare LF at its end": b"GET / HTTP/1.1\r\nHost: x\r\n\nX: y\r\n\r\n",
-    "bare CR in a value": b"GET / HTTP/1.1\r\nHost: x\r\nX: a\rY: b\r\n\r\n",
-    "a folded line": b"GET / HTTP/1.1\r\nHost: x\r\nX: a\r\n b\r\n\r\n",
-    "a zero byte": b"GET / HTTP/1.1\r\nHost: x\r\nX: a\x00b\r\n\r\n",
-    "a header without name": b"GET / HTTP/1.1\r\nHost: x\r\n: a\r\n\r\n",
-    "chunks in HTTP/1.0": b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    "a chunk size that is none": b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n\r\n",
-    "bare LF in chunks": b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\nhello\r\n0\r\n\r\n",
-    "a chunk longer than it says": b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhello\r\n0\r\n\r\n",
-}
-
-
-@pytest.mark.parametrize("request_bytes", AMBIGUOUS.values(), ids=AMBIGUOUS.keys())
-async def test_an_ambiguous_request_is_refused_and_the_connection_closed(
-    cold_client: Wire, upstream: RawUpstream, proxy: Proxy, request_bytes: bytes
-) -> None:
-    await cold_client.send(request_bytes + b"GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n")
-    answer = await cold_client.message()
-    assert answer.first == b"HTTP/1.1 400 Bad Request"
-    assert json.loads(answer.body)["error"].startswith("ltmld: ")
-    assert await cold_client.rest() == b""
-    assert (upstream.wires, proxy.stats.refused) == ([], 1)
 
 
 @pytest.mark.parametrize("first", [b"NOT HTTP", b"GET /a b HTTP/1.1", b"GET /"])
@@ -79,17 +38,6 @@ async def test_a_body_that_turns_out_malformed_takes_its_connection_to_ollama_al
     assert proxy.stats.open == 0
 
 
-@pytest.mark.parametrize("end", [b"", b"\r\n\r\n"])
-async def test_a_head_over_the_limit_is_refused_even_unfinished(
-    cold_client: Wire, upstream: RawUpstream, end: bytes
-) -> None:
-    await cold_client.send(b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 5000 + end)
-    answer = await cold_client.message()
-    assert answer.first == b"HTTP/1.1 431 Request Header Fields Too Large"
-    assert b"LTMLD_PROXY__HEAD_BYTES_MAX" in answer.body
-    assert upstream.wires == []
-
-
 async def test_a_head_with_bare_lf_is_refused_without_waiting_for_an_end_that_never_comes(
     client: Wire,
 ) -> None:
@@ -97,21 +45,11 @@ async def test_a_head_with_bare_lf_is_refused_without_waiting_for_an_end_that_ne
     assert (await client.message()).first == b"HTTP/1.1 400 Bad Request"
 
 
-async def test_another_version_of_http_is_named_in_the_refusal(client: Wire) -> None:
-    await client.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
-    assert (await client.message()).first == b"HTTP/1.1 505 HTTP Version Not Supported"
-
-
 async def test_trailers_without_end_are_refused(client: Wire) -> None:
     await client.send(
         b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" + b"X: " + b"y" * 80_000
     )
     assert (await client.message()).first == b"HTTP/1.1 400 Bad Request"
-
-
-async def test_equal_lengths_said_twice_contradict_nothing(client: Wire, upstream: RawUpstream) -> None:
-    await client.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nhi")
-    assert (await upstream.answer(b"HTTP/1.1 204 No Content\r\n\r\n")).body == b"hi"
 
 
 async def test_empty_lines_before_a_request_are_ignored(proxy: Proxy, upstream: RawUpstream) -> None:
@@ -155,9 +93,6 @@ def test_whatever_is_accepted_llhttp_reads_alike(pieces: list[bytes], separator:
         return
     seen = _Seen()
     parser = httptools.HttpRequestParser(seen)
-    if (
-        sum(name == b"content-length" for name, _ in request.head.headers) < 2
-    ):  # llhttp refuses even equal ones
-        parser.feed_data(raw)
-        assert (tuple(seen.headers), seen.url) == (request.head.headers, b"/a?b")
-        assert seen.ended == (request.framing is Framing.NONE)
+    parser.feed_data(raw)
+    assert (tuple(seen.headers), seen.url) == (request.head.headers, b"/a?b")
+    assert seen.ended == (request.framing is Framing.NONE)
