@@ -128,6 +128,10 @@ class WakeSettings(_Section):
         8 * 1024 * 1024, gt=0, description="Most bytes of one answer that are kept."
     )
     cloud: bool = Field(default=False, description="Let memories go to cloud models.")
+    commands: bool = Field(default=True, description="Answer `/ltm ...` in a chat instead of the model.")
+    command_deadline_ms: float = Field(
+        5000.0, gt=0, description="How long a command in a chat may take; what is not done by then goes on."
+    )
     trusted_peers: tuple[str, ...] = Field(
         ("127.0.0.1", "::1"), description="Addresses whose identity headers are believed."
     )
