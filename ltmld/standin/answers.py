@@ -4,6 +4,7 @@ Rules:
 1. A question is answered with the sentence of the prompt that shares most words with it, or with ``UNKNOWN``.
 2. The user's last words themselves, and other questions, are no answer.
 3. The same prompt gives the same answer.
+4. A tool's result is the answer where it stands last.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ _SHARE_MIN = 0.34
 
 def answer(conversation: Conversation) -> str:
     """Return the answer to the conversation's last words."""
+    if conversation.turns and conversation.turns[-1].role == "tool":
+        return f"The tool says: {conversation.turns[-1].text}"
     question = strip(conversation.question)
     asked = [part for part in sentences(question) if _QUESTION.search(part)]
     if not asked:

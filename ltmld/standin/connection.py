@@ -4,6 +4,7 @@ Rules:
 1. Requests of one connection are answered one after the other, also when they were sent at once.
 2. A client that goes away, or closes its sending half, ends its answer at once; one in the middle counts as aborted.
 3. No byte of a stream, not even its head, is written before its first piece is there.
+4. A body that nobody needs is not waited for: the answer comes early, and the connection ends with it.
 """
 
 from __future__ import annotations
@@ -17,9 +18,16 @@ import httptools
 from ltmld.standin.response import LAST_CHUNK, Response, chunk, head, is_chunked
 from ltmld.standin.seen import SeenRequest
 
+# Go reads on to this much of a body that its handler left, to keep the connection.
+_SPARED_BYTES_MAX = 256 << 10
+_PREFACE = b"PRI * HTTP/2.0"
+
 
 class Host(Protocol):
     """What a connection needs of its server."""
+
+    def early(self, request: SeenRequest) -> Response | None:
+        """Answer a request whose body need not come, if it is one."""
 
     def respond(self, request: SeenRequest) -> Response:
         """Answer one request."""
@@ -45,6 +53,7 @@ class Connection(asyncio.Protocol):
         self._target = b""
         self._headers: list[tuple[str, str]] = []
         self._body = bytearray()
+        self._answered_early = False
 
     # --- asyncio ---------------------------------------------------------------------------------------------
 
@@ -71,14 +80,16 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Read requests and answer them."""
+        if self._answered_early:
+            return
+        if data.startswith(_PREFACE):
+            self._last(Response(status=400, headers=(("Connection", "close"),)))
+            return
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            self._transport.write(
-                b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n"
-                b"Connection: close\r\n\r\n400 Bad Request"
-            )
-            self._transport.close()
+            if not self._answered_early:
+                self._refuse(b"400 Bad Request", b"400 Bad Request")
             return
         self._go_on()
 
@@ -103,8 +114,18 @@ class Connection(asyncio.Protocol):
         self._headers.append((name.decode("latin-1"), value.decode("latin-1")))
 
     def on_headers_complete(self) -> None:
-        """Let a client that asked first send its body."""
-        if any(name.lower() == "expect" and value.lower() == "100-continue" for name, value in self._headers):
+        """Let a client that asked first send its body, and answer at once where no body is needed."""
+        seen = self._seen()
+        expected = seen.header("Expect").lower()
+        if seen.header("Transfer-Encoding").lower() not in ("", "chunked"):
+            self._refuse(b"501 Not Implemented", b"Unsupported transfer encoding")
+        elif expected not in ("", "100-continue"):
+            self._last(Response(status=417, headers=(("Connection", "close"),)))
+        elif int(seen.header("Content-Length") or 0) > _SPARED_BYTES_MAX and (
+            early := self._host.early(seen)
+        ):
+            self._last(early)
+        elif expected:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, data: bytes) -> None:
@@ -113,14 +134,18 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """Queue the request."""
-        seen = SeenRequest(
+        if self._answered_early:
+            return
+        version = "1.0" if self._parser.get_http_version() == "1.0" else "1.1"
+        self._waiting.append((self._seen(), version, self._parser.should_keep_alive()))
+
+    def _seen(self) -> SeenRequest:
+        return SeenRequest(
             method=self._parser.get_method().decode("latin-1"),
             target=self._target.decode("latin-1"),
             headers=tuple(self._headers),
             body=bytes(self._body),
         )
-        version = "1.0" if self._parser.get_http_version() == "1.0" else "1.1"
-        self._waiting.append((seen, version, self._parser.should_keep_alive()))
 
     # --- answering ------------------------------------------------------------------------------------------
 
@@ -136,6 +161,21 @@ class Connection(asyncio.Protocol):
                 self._task.add_done_callback(self._finished)
                 return
             self._write_at_once(request, response, body, version=version, keep_alive=keep_alive)
+
+    def _refuse(self, status: bytes, words: bytes) -> None:
+        """Write what Go writes to a request it cannot read: a head without a date, and words."""
+        self._answered_early = True
+        self._transport.write(
+            b"HTTP/1.1 %b\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n%b"
+            % (status, words)
+        )
+        self._transport.close()
+
+    def _last(self, response: Response) -> None:
+        """Write an answer before the body has come, and end the connection."""
+        self._answered_early = True
+        self._transport.write(head(response, version="1.1", keep_alive=True, without_body=False))
+        self._transport.close()
 
     def _write_at_once(
         self, request: SeenRequest, response: Response, body: bytes, *, version: str, keep_alive: bool

@@ -7,37 +7,48 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ltmld.core.tokens import estimate
-from ltmld.wire import fields
-from ltmld.wire.json_text import clean
-
-Tree = Mapping[str, Any]
+from ltmld.standin.tools import Tool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """One message: who speaks, and the words."""
+    """One message: who speaks, the words, and whether there are pictures with it."""
 
     role: str
     text: str
+    pictured: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conversation:
-    """One question to the model."""
+    """One question to the model.
+
+    *think* is what was asked for: a level, true, false, or ``None`` for the model's own way. *schema* is empty for
+    JSON of any shape and ``None`` for free text. *top_logprobs* is ``None`` when no logprobs were asked for.
+    """
 
     model: str
     turns: tuple[Turn, ...]
     stream: bool
     schema: Mapping[str, Any] | None = None
+    tools: tuple[Tool, ...] = ()
+    think: bool | str | None = None
+    top_logprobs: int | None = None
     usage: bool = False
     tokens_max: int | None = None
+    stops: tuple[str, ...] = ()
+    context: tuple[int, ...] = ()
+    raw: bool = False
+    suffix: str = ""
+    truncate: bool = True
     debug_render: bool = False
     unload: bool = False
+    request: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def empty(self) -> bool:
@@ -57,83 +68,16 @@ class Conversation:
     @property
     def prompt_tokens(self) -> int:
         """An estimate of the prompt's tokens."""
-        return max(1, round(sum(estimate(turn.text) + 4 for turn in self.turns)))
+        said = sum(estimate(turn.text) + 4 for turn in self.turns)
+        return max(1, round(said) + len(self.context))
+
+    @property
+    def pictured(self) -> bool:
+        """Whether there are pictures in it."""
+        return any(turn.pictured for turn in self.turns)
 
     def under(self, system: str) -> Conversation:
         """Return the conversation with a Modelfile's SYSTEM, where Ollama would use it."""
-        if not system or self.empty or self.turns[0].role == "system":
+        if not system or self.raw or self.empty or self.turns[0].role == "system":
             return self
         return replace(self, turns=(Turn(role="system", text=system), *self.turns))
-
-
-def of_chat(tree: Tree) -> Conversation:
-    """Read ``/api/chat``.
-
-    Raises:
-        WireError: a field has the wrong type.
-    """
-    return Conversation(
-        model=fields.text(tree, "model"),
-        turns=_turns(fields.items(tree, "messages")),
-        stream=fields.flag(tree, "stream", default=True),
-        schema=_schema(tree.get("format")),
-        tokens_max=fields.count(fields.members(tree, "options"), "num_predict"),
-        debug_render=fields.flag(tree, "_debug_render_only"),
-        unload=_at_once(tree.get("keep_alive")),
-    )
-
-
-def of_generate(tree: Tree) -> Conversation:
-    """Read ``/api/generate``.
-
-    Raises:
-        WireError: a field has the wrong type.
-    """
-    system, prompt = fields.text(tree, "system"), fields.text(tree, "prompt")
-    named = (Turn(role="system", text=clean(system)), Turn(role="user", text=clean(prompt)))
-    return Conversation(
-        model=fields.text(tree, "model"),
-        turns=tuple(turn for turn in named if turn.text) if prompt else (),
-        stream=fields.flag(tree, "stream", default=True),
-        schema=_schema(tree.get("format")),
-        tokens_max=fields.count(fields.members(tree, "options"), "num_predict"),
-        debug_render=fields.flag(tree, "_debug_render_only"),
-        unload=_at_once(tree.get("keep_alive")),
-    )
-
-
-def of_openai(tree: Tree) -> Conversation:
-    """Read ``/v1/chat/completions``.
-
-    Raises:
-        WireError: a field has the wrong type.
-    """
-    wanted = fields.members(tree, "response_format")
-    return Conversation(
-        model=fields.text(tree, "model"),
-        turns=_turns(fields.items(tree, "messages")),
-        stream=fields.flag(tree, "stream"),
-        schema=_schema(fields.told(fields.told(wanted, "json_schema"), "schema")),
-        usage=fields.members(tree, "stream_options").get("include_usage") is True,
-        tokens_max=fields.count(tree, "max_tokens"),
-    )
-
-
-def _turns(items: Sequence[Any]) -> tuple[Turn, ...]:
-    return tuple(Turn(role=fields.said(item, "role").lower(), text=clean(_words(item))) for item in items)
-
-
-def _words(item: Any) -> str:
-    parts = fields.listed(item, "content")
-    return "\n\n".join(fields.said(part, "text") for part in parts) if parts else fields.said(item, "content")
-
-
-def _at_once(keep_alive: Any) -> bool:
-    """Tell whether the model is to be unloaded: 0, or a duration of nothing such as ``0s``."""
-    if isinstance(keep_alive, str):
-        return keep_alive.rstrip("hmsuµn") == "0"
-    return keep_alive == 0 and keep_alive is not False
-
-
-def _schema(wanted: Any) -> Mapping[str, Any] | None:
-    return wanted if isinstance(wanted, dict) and wanted else None

@@ -83,7 +83,25 @@ def fill(schema: Tree, prompt: str, facts: Sequence[Fact]) -> Any:
         found = _quoted(prompt, facts) if facts else _ruled(prompt)
         kinds = listed(told(told(told(told(properties, "memories"), "items"), "properties"), "kind"), "enum")
         return {"memories": [_allowed(memory, kinds) for memory in found]}
-    return _plain(schema, summary(prompt))
+    return plain(schema, summary(prompt))
+
+
+def plain(schema: Tree, text: str) -> Any:
+    """Return the plainest value of a schema; strings get *text*."""
+    if choices := listed(schema, "enum"):
+        return choices[0]
+    kinds = listed(schema, "type") or [schema.get("type")]
+    match kinds[0]:
+        case "object":
+            members = told(schema, "properties")
+            return {name: plain(told(members, name), text) for name in members}
+        case "array":
+            item = told(schema, "items")
+            return [plain(item, text)] if said(item, "type") in ("string", "object") else []
+        case "integer" | "number":
+            return max(schema.get("minimum", 0), 0)
+        case other:
+            return {"boolean": True, "null": None}.get(other, text)
 
 
 def summary(prompt: str) -> str:
@@ -151,21 +169,3 @@ def _third_person(sentence: str, *, who: str) -> str:
         sentence = re.sub(pattern, put.format(who=who, whose=f"{who}'s"), sentence)
     # "The user" inside a sentence is written small.
     return re.sub(r"(?<=[\w,;] )The user", "the user", sentence)
-
-
-def _plain(schema: Tree, text: str) -> Any:
-    """Return the plainest value of a schema; strings get *text*."""
-    if choices := listed(schema, "enum"):
-        return choices[0]
-    kinds = listed(schema, "type") or [schema.get("type")]
-    match kinds[0]:
-        case "object":
-            members = told(schema, "properties")
-            return {name: _plain(told(members, name), text) for name in members}
-        case "array":
-            item = told(schema, "items")
-            return [_plain(item, text)] if said(item, "type") in ("string", "object") else []
-        case "integer" | "number":
-            return max(schema.get("minimum", 0), 0)
-        case other:
-            return {"boolean": True, "null": None}.get(other, text)

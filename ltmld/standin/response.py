@@ -16,13 +16,14 @@ Pieces = AsyncIterator[bytes | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """One answer. ``wait_s`` is how long a whole body is thought about; ``before`` are headers above the rest."""
+    """One answer. ``wait_s`` is how long a whole body is thought about; ``chunked`` takes no length even if it fits."""
 
     status: int = 200
     media: str = ""
     body: bytes | Pieces = b""
-    before: tuple[tuple[str, str], ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
     wait_s: float = 0.0
+    chunked: bool = False
     inference: bool = False
 
     @property
@@ -30,27 +31,28 @@ class Response:
         """The body when it can be written at once."""
         return self.body if isinstance(self.body, bytes) and not self.wait_s else None
 
+    @property
+    def sized(self) -> bool:
+        """Whether a length tells where the body ends."""
+        return isinstance(self.body, bytes) and len(self.body) <= LENGTH_BYTES_MAX and not self.chunked
+
 
 def head(response: Response, *, version: str, keep_alive: bool, without_body: bool) -> bytes:
     """Return the head as Ollama writes it; *version* is ``1.0`` or ``1.1``."""
+    named = [*response.headers, *((("Content-Type", response.media),) if response.media else ())]
     lines = [f"HTTP/{version} {response.status} {HTTPStatus(response.status).phrase}"]
-    lines += [f"{name}: {value}" for name, value in response.before]
-    if response.media:
-        lines.append(f"Content-Type: {response.media}")
+    # Go writes a handler's headers in alphabetical order, and its own after them.
+    lines += [f"{name}: {value}" for name, value in sorted(named, key=lambda header: header[0])]
     lines.append(f"Date: {formatdate(usegmt=True)}")
-    if isinstance(response.body, bytes) and len(response.body) <= LENGTH_BYTES_MAX:
-        lines.append(f"Content-Length: {len(response.body)}")
-    elif version == "1.1" and not without_body:
-        lines.append("Transfer-Encoding: chunked")
-    if version == "1.1" and not keep_alive:
+    lines += _framing(response, version=version, without_body=without_body)
+    if version == "1.1" and not keep_alive and ("Connection", "close") not in named:
         lines.append("Connection: close")
     return "\r\n".join((*lines, "", "")).encode("latin-1")
 
 
 def is_chunked(response: Response, *, version: str) -> bool:
     """Tell whether the body is framed in chunks."""
-    sized = isinstance(response.body, bytes) and len(response.body) <= LENGTH_BYTES_MAX
-    return version == "1.1" and not sized
+    return version == "1.1" and not response.sized and response.status != HTTPStatus.NO_CONTENT
 
 
 def chunk(data: bytes) -> bytes:
@@ -59,3 +61,13 @@ def chunk(data: bytes) -> bytes:
 
 
 LAST_CHUNK = b"0\r\n\r\n"
+
+
+def _framing(response: Response, *, version: str, without_body: bool) -> list[str]:
+    nothing = without_body and not response.body
+    if response.status == HTTPStatus.NO_CONTENT or nothing:
+        return []
+    if response.sized:
+        assert isinstance(response.body, bytes)  # noqa: S101 - only bytes are sized
+        return [f"Content-Length: {len(response.body)}"]
+    return ["Transfer-Encoding: chunked"] if version == "1.1" and not without_body else []

@@ -1,224 +1,174 @@
-"""The routes of Ollama that the stand-in has, and its answers to what it does not have or understand."""
+"""The routes of Ollama that the stand-in has, and its answers to what it does not have or understand.
+
+Rules:
+1. A path with a slash too many is sent elsewhere before anything is looked at; all else passes the admission first.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 
 from ltmld.errors import WireError
-from ltmld.standin import shapes
-from ltmld.standin.catalog import Catalog, full_name
-from ltmld.standin.conversation import Conversation, of_chat, of_generate, of_openai
-from ltmld.standin.embedding import embed
-from ltmld.standin.inference import Inference, Kind
+from ltmld.standin import dialects, native_shapes, refusals
+from ltmld.standin.admission import Admission
+from ltmld.standin.bodies import tree_of
+from ltmld.standin.catalog import Catalog, Model
+from ltmld.standin.conversation import Conversation
+from ltmld.standin.dialects import Dialect
+from ltmld.standin.embedding_routes import EmbeddingRoutes
+from ltmld.standin.inference import Inference
+from ltmld.standin.model_routes import ModelRoutes
+from ltmld.standin.openai_shapes import ChatWriting
+from ltmld.standin.refusals import Refusal
 from ltmld.standin.response import Response
 from ltmld.standin.seen import SeenRequest
-from ltmld.wire import fields
-from ltmld.wire.json_text import scan
+from ltmld.standin.shapes import NATIVE, PLAIN
 
-Tree = Mapping[str, Any]
 Route = Callable[[SeenRequest], Response]
 
-_READERS: dict[Kind, Callable[[Tree], Conversation]] = {
-    "chat": of_chat,
-    "generate": of_generate,
-    "openai": of_openai,
-}
+_BLOBS, _MODELS = "/api/blobs/", "/v1/models/"
 
 
 class Routes:
     """Finds the answer to a request."""
 
-    def __init__(self, *, catalog: Catalog, inference: Inference) -> None:
+    def __init__(self, *, catalog: Catalog, inference: Inference, admission: Admission) -> None:
         self._catalog = catalog
         self._inference = inference
+        self._admission = admission
+        models, embedding = ModelRoutes(catalog=catalog), EmbeddingRoutes(catalog=catalog)
         # The order of the methods is the order of the Allow header.
         self._table: dict[str, dict[str, Route]] = {
-            "/": {"HEAD": self._root, "GET": self._root},
-            "/api/version": {"HEAD": self._version, "GET": self._version},
-            "/api/status": {"GET": self._status},
-            "/api/tags": {"HEAD": self._tags, "GET": self._tags},
-            "/api/ps": {"GET": self._ps},
-            "/api/show": {"POST": self._show},
-            "/api/chat": {"POST": lambda request: self._native("chat", request)},
-            "/api/generate": {"POST": lambda request: self._native("generate", request)},
-            "/api/embed": {"POST": self._embed},
-            "/api/embeddings": {"POST": self._embeddings},
-            "/v1/chat/completions": {"POST": self._openai},
-            "/v1/embeddings": {"POST": self._openai_embeddings},
-            "/v1/models": {"GET": self._openai_models},
+            "/": {"HEAD": models.root, "GET": models.root},
+            "/api/version": {"HEAD": models.version, "GET": models.version},
+            "/api/status": {"GET": models.status},
+            "/api/tags": {"HEAD": models.tags, "GET": models.tags},
+            "/api/ps": {"GET": models.loaded},
+            "/api/show": {"POST": models.show},
+            "/api/copy": {"POST": models.copy},
+            "/api/delete": {"DELETE": models.delete},
+            "/api/create": {"POST": models.create},
+            "/api/pull": {"POST": models.pull},
+            "/api/push": {"POST": models.push},
+            "/api/me": {"POST": models.account},
+            "/api/experimental/web_search": {"POST": models.search},
+            "/api/experimental/web_fetch": {"POST": models.search},
+            "/api/experimental/model-recommendations": {"GET": models.recommendations},
+            "/api/embed": {"POST": embedding.embed},
+            "/api/embeddings": {"POST": embedding.embeddings},
+            "/api/chat": {"POST": partial(self._infer, dialects.CHAT)},
+            "/api/generate": {"POST": partial(self._infer, dialects.GENERATE)},
+            "/v1/chat/completions": {"POST": partial(self._infer, dialects.CHAT_COMPLETIONS)},
+            "/v1/completions": {"POST": partial(self._infer, dialects.COMPLETIONS)},
+            "/v1/responses": {"POST": partial(self._infer, dialects.RESPONSES)},
+            "/v1/messages": {"POST": partial(self._infer, dialects.MESSAGES)},
+            "/v1/embeddings": {"POST": embedding.openai},
+            "/v1/audio/transcriptions": {"POST": models.transcription},
+            "/v1/models": {"GET": models.openai_models},
+        }
+        self._below: dict[str, dict[str, Route]] = {
+            _BLOBS: {"POST": models.blob_taken, "HEAD": models.blob_known},
+            _MODELS: {"GET": models.openai_model},
         }
 
     def respond(self, request: SeenRequest) -> Response:
         """Answer one request."""
-        path = request.path
-        methods = self._table.get(path)
-        if methods is None and path.startswith("/v1/models/"):
-            methods = {"GET": self._openai_model}
-        if methods is None:
-            return self._nowhere(request)
-        route = methods.get(request.method)
-        if route is None:
-            allow = (("Allow", ", ".join(methods)),)
-            return Response(status=405, media="text/plain", body=b"405 method not allowed", before=allow)
-        return route(request)
-
-    def _nowhere(self, request: SeenRequest) -> Response:
+        methods = self._methods(request.path)
         bare = request.path.rstrip("/")
-        if bare in self._table:
-            status = 301 if request.method == "GET" else 307
-            return Response(status=status, before=(("Location", bare),))
-        return Response(status=404, media="text/plain", body=b"404 page not found")
+        if methods is None and bare in self._table:
+            return _moved(request, bare)
+        allow = (("Allow", ", ".join(methods)),) if methods and request.method not in methods else ()
+        if refused := self._admission.refused(request):
+            return replace(refused, headers=(*refused.headers, *allow))
+        return self._admission.admitted(request, self._routed(request, methods, allow))
+
+    def early(self, request: SeenRequest) -> Response | None:
+        """Return the answer that needs no body: a blob that is there already."""
+        is_blob = request.method == "POST" and request.path.startswith(_BLOBS)
+        known = is_blob and request.path.removeprefix(_BLOBS) in self._catalog.blobs
+        return Response(headers=(("Connection", "close"),)) if known else None
+
+    def _methods(self, path: str) -> dict[str, Route] | None:
+        if path in self._table:
+            return self._table[path]
+        below = (start for start in self._below if path.startswith(start) and path != start)
+        found = next((start for start in below if "/" not in path.removeprefix(start)), "")
+        # An encoded slash makes two segments, and no route has them.
+        return self._below[found] if found and "%2f" not in path.lower() else None
+
+    def _routed(
+        self, request: SeenRequest, methods: dict[str, Route] | None, allow: tuple[tuple[str, str], ...]
+    ) -> Response:
+        if methods is None:
+            return Response(status=404, media="text/plain", body=b"404 page not found")
+        if allow:
+            return Response(status=405, media="text/plain", body=b"405 method not allowed", headers=allow)
+        return methods[request.method](request)
 
     # --- inference ------------------------------------------------------------------------------------------
 
-    def _native(self, kind: Kind, request: SeenRequest) -> Response:
+    def _infer(self, dialect: Dialect, request: SeenRequest) -> Response:
         try:
-            asked = _READERS[kind](_tree(request.body))
+            asked = dialect.read(tree_of(request))
         except WireError as error:
-            return _native_error(400, str(error))
-        if not asked.model and kind == "chat":
-            return _native_error(400, "model is required")
+            return dialect.unread(str(error))
+        if not asked.model and dialect.verb == "chat":
+            return dialect.refused(400, "model is required")
         model = self._catalog.find(asked.model)
-        if model is None:
-            return _native_error(404, f"model '{asked.model}' not found")
-        if asked.empty:
-            return self._load(kind, asked)
+        if refusal := refusals.of_model(asked.model, model):
+            return _refused(dialect, asked, refusal)
+        assert model is not None  # noqa: S101 - of_model refuses what is not there
+        if refusal := _refusal(dialect, asked, model):
+            return _refused(dialect, asked, refusal)
+        return self._answered(dialect, asked, model)
+
+    def _answered(self, dialect: Dialect, asked: Conversation, model: Model) -> Response:
+        if asked.empty and dialect.native:
+            return self._load(dialect, asked, model)
         self._catalog.load(model)
-        asked = asked.under(model.system)
+        under = asked.under(model.system)
         if asked.debug_render:
-            return _json(shapes.rendered(kind, asked.model, asked.prompt))
-        return self._inference.respond(kind, asked)
+            return self._rendered(dialect, under)
+        return self._inference.respond(dialect, under, thinks=model.can("thinking"))
 
-    def _load(self, kind: Kind, asked: Conversation) -> Response:
-        model = self._catalog.find(asked.model)
-        if model is not None:
-            (self._catalog.unload if asked.unload else self._catalog.load)(model)
+    def _load(self, dialect: Dialect, asked: Conversation, model: Model) -> Response:
+        (self._catalog.unload if asked.unload else self._catalog.load)(model)
         reason = "unload" if asked.unload else "load"
-        return _json(shapes.native(kind, asked.model, "", done=True, done_reason=reason))
+        body = native_shapes.loaded(_kind(dialect), asked.model, reason)
+        return Response(media=NATIVE, body=body)
 
-    def _openai(self, request: SeenRequest) -> Response:
-        try:
-            asked = of_openai(_tree(request.body))
-        except WireError as error:
-            return _openai_unread(str(error))
-        if asked.empty:
-            return _openai_unread("[] is too short - 'messages'")
-        if not asked.model:
-            return _openai_error(400, "model is required")
-        model = self._catalog.find(asked.model)
-        if model is None:
-            return _openai_error(404, f"model '{asked.model}' not found")
-        self._catalog.load(model)
-        return self._inference.respond("openai", asked.under(model.system))
-
-    # --- models ---------------------------------------------------------------------------------------------
-
-    def _root(self, _request: SeenRequest) -> Response:
-        return Response(media="text/plain; charset=utf-8", body=b"Ollama is running")
-
-    def _version(self, _request: SeenRequest) -> Response:
-        return _json({"version": shapes.VERSION})
-
-    def _status(self, _request: SeenRequest) -> Response:
-        return _json({"cloud": {"disabled": True, "source": "env"}})
-
-    def _tags(self, _request: SeenRequest) -> Response:
-        return _json(shapes.tags(self._catalog.models))
-
-    def _ps(self, _request: SeenRequest) -> Response:
-        return _json(shapes.loaded(self._catalog.loaded))
-
-    def _show(self, request: SeenRequest) -> Response:
-        tree = request.tree
-        name = fields.said(tree, "model") or fields.said(tree, "name")
-        if not name:
-            return _native_error(400, "model is required")
-        model = self._catalog.find(name)
-        if model is None:
-            return _native_error(404, f"model '{full_name(name)}' not found")
-        return _json(shapes.show(model))
-
-    def _openai_models(self, _request: SeenRequest) -> Response:
-        data = [shapes.openai_model(model.name) for model in self._catalog.models] or None
-        return Response(media=shapes.OPENAI, body=shapes.dumps({"object": "list", "data": data}) + b"\n")
-
-    def _openai_model(self, request: SeenRequest) -> Response:
-        name = request.path.removeprefix("/v1/models/")
-        if self._catalog.find(name) is None:
-            return _openai_error(404, f"model '{full_name(name)}' not found")
-        return Response(media=shapes.OPENAI, body=shapes.dumps(shapes.openai_model(name)) + b"\n")
-
-    # --- embeddings -----------------------------------------------------------------------------------------
-
-    def _embed(self, request: SeenRequest) -> Response:
-        name, texts = fields.said(request.tree, "model"), _inputs(request.tree)
-        if self._catalog.find(name) is None:
-            return _native_error(404, f'model "{name}" not found, try pulling it first')
-        tree: dict[str, Any] = {"model": name, "embeddings": [embed(text) for text in texts]}
-        if texts:
-            numbers = {"total_duration": 2_000_000, "load_duration": 1_000_000}
-            tree |= numbers | {"prompt_eval_count": _words(texts)}
-        return _json(tree)
-
-    def _embeddings(self, request: SeenRequest) -> Response:
-        name, text = fields.said(request.tree, "model"), fields.said(request.tree, "prompt")
-        if self._catalog.find(name) is None:
-            return _native_error(404, f'model "{name}" not found, try pulling it first')
-        return _json({"embedding": embed(text) if text else []})
-
-    def _openai_embeddings(self, request: SeenRequest) -> Response:
-        name, texts = fields.said(request.tree, "model"), _inputs(request.tree)
-        if self._catalog.find(name) is None:
-            return _openai_error(404, f'model "{name}" not found, try pulling it first')
-        data = [
-            {"object": "embedding", "embedding": embed(text), "index": index}
-            for index, text in enumerate(texts)
-        ]
-        usage = {"prompt_tokens": _words(texts), "total_tokens": _words(texts)}
-        tree = {"object": "list", "data": data, "model": name, "usage": usage}
-        return Response(media=shapes.OPENAI, body=shapes.dumps(tree) + b"\n")
+    def _rendered(self, dialect: Dialect, asked: Conversation) -> Response:
+        if dialect.native:
+            body = native_shapes.rendered(_kind(dialect), asked.model, asked.prompt)
+            return Response(media=NATIVE, body=body)
+        writing = ChatWriting(spoken=self._inference.rendered(asked))
+        return Response(media=PLAIN, body=writing.rendered(asked.prompt))
 
 
-def _tree(body: bytes) -> Tree:
-    if not body:
-        raise WireError("missing request body")
-    text = body.decode("utf-8", "replace")
-    try:
-        value = scan(text, depth=1, deeper={"messages": 3}).value
-    except WireError as error:
-        bare = text.strip()
-        sentence = f"invalid character '{bare[:1]}' looking for beginning of value"
-        raise WireError("unexpected EOF" if bare.startswith(("{", "[")) else sentence) from error
-    if not isinstance(value, dict):
-        raise WireError("json: cannot unmarshal into Go value of type api.ChatRequest")
-    return value
+def _refusal(dialect: Dialect, asked: Conversation, model: Model) -> Refusal | None:
+    return (
+        refusals.of_raw(asked)
+        or refusals.of_capability(asked, model, verb=dialect.verb, relaxed=dialect.relaxed)
+        or refusals.of_run(asked, model)
+    )
 
 
-def _inputs(tree: Tree) -> list[str]:
-    one = fields.said(tree, "input")
-    return [one] if one else [text for text in fields.listed(tree, "input") if isinstance(text, str)]
+def _refused(dialect: Dialect, asked: Conversation, refusal: Refusal) -> Response:
+    if refusal.cloud:
+        # Cloud errors keep the native shape on every route.
+        body = dialects.native_error(refusal.status, refusal.message)
+        return Response(status=refusal.status, media=NATIVE, body=body)
+    return dialect.refused(refusal.status, refusal.message, runner=refusal.runner, stream=asked.stream)
 
 
-def _words(texts: list[str]) -> int:
-    return sum(len(text.split()) for text in texts)
+def _kind(dialect: Dialect) -> native_shapes.Kind:
+    return "generate" if dialect.verb == "generate" else "chat"
 
 
-def _json(tree: Tree) -> Response:
-    return Response(media=shapes.NATIVE, body=shapes.dumps(tree))
-
-
-def _native_error(status: int, message: str) -> Response:
-    return Response(status=status, media=shapes.NATIVE, body=shapes.native_error(message))
-
-
-def _openai_unread(message: str) -> Response:
-    # What fails while the body is read keeps the native media type and has no line end.
-    body = shapes.openai_error(message, kind="invalid_request_error")
-    return Response(status=400, media=shapes.NATIVE, body=body)
-
-
-def _openai_error(status: int, message: str) -> Response:
-    kind = "not_found_error" if status == 404 else "invalid_request_error"
-    body = shapes.openai_error(message, kind=kind) + b"\n"
-    return Response(status=status, media=shapes.OPENAI, body=body)
+def _moved(request: SeenRequest, bare: str) -> Response:
+    if request.method not in ("GET", "HEAD"):
+        return Response(status=307, headers=(("Location", bare),))
+    page = f'<a href="{bare}">Moved Permanently</a>.\n\n'.encode()
+    return Response(status=301, media="text/html; charset=utf-8", body=page, headers=(("Location", bare),))

@@ -25,8 +25,11 @@ class SeenRequest:
 
     @property
     def path(self) -> str:
-        """The target without its query."""
-        return self.target.partition("?")[0]
+        """The target without its query, and without scheme and host where a proxy's form of it came."""
+        target = self.target.partition("?")[0]
+        if not target.startswith("http://"):
+            return target
+        return "/" + target.removeprefix("http://").partition("/")[2]
 
     def header(self, name: str) -> str:
         """Return the first value of a header, empty when it did not come."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from ltmld.errors import PortInUseError
+from ltmld.standin.admission import Admission
 from ltmld.standin.catalog import Catalog
 from ltmld.standin.connection import Connection
 from ltmld.standin.extraction import Fact, read_facts
@@ -26,10 +27,11 @@ class StandIn:
 
     *facts* are files that play the extraction model. *script* says what to answer: by the exact last words
     of the user, or by a function of the conversation that returns ``None`` to leave it to the stand-in.
-    *system* is the Modelfile's SYSTEM, one for all models or by name. *faults* are used up in order.
+    *models* are names, or names with what each can do. *system* is the Modelfile's SYSTEM, one for all models or by
+    name. *faults* are used up in order. *origins* are those of ``OLLAMA_ORIGINS``.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is one thing that a test chooses, by name
         self,
         *,
         host: str = "127.0.0.1",
@@ -37,9 +39,10 @@ class StandIn:
         facts: Sequence[Path] = (),
         script: Script | None = None,
         token_delay_s: float = 0.0,
-        models: Sequence[str] = ("stand-in:latest",),
+        models: Sequence[str] | Mapping[str, Sequence[str]] = ("stand-in:latest",),
         system: str | Mapping[str, str] = "",
         faults: Iterable[Fault | str] = (),
+        origins: Sequence[str] = (),
     ) -> None:
         self.host = host
         self.port = port
@@ -52,7 +55,11 @@ class StandIn:
             token_delay_s=token_delay_s,
             faults=deque(Fault(fault) for fault in faults),
         )
-        self._routes = Routes(catalog=Catalog(models, system=system), inference=self.inference)
+        self._routes = Routes(
+            catalog=Catalog(models, system=system),
+            inference=self.inference,
+            admission=Admission(bound_to=host, origins=origins),
+        )
         self._connections: set[Connection] = set()
         self._server: asyncio.Server | None = None
         self._changed = threading.Condition()
@@ -115,6 +122,10 @@ class StandIn:
             self.requests.append(request)
             self._changed.notify_all()
         return self._routes.respond(request)
+
+    def early(self, request: SeenRequest) -> Response | None:
+        """Answer a request whose body need not come, if it is one."""
+        return self._routes.early(request)
 
     def opened(self, connection: Connection) -> None:
         """Learn of a new connection."""

@@ -250,7 +250,7 @@ def test_a_client_that_vanishes_leaves_its_words(models_folder: Path, tmp_path: 
         )
         with socket.create_connection(("127.0.0.1", own.port)) as client:
             client.sendall(
-                f"POST /api/chat HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+                f"POST /api/chat HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
             )
             client.recv(4096)
         assert slow.wait_for(lambda: slow.aborted == 1)

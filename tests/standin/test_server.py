@@ -55,7 +55,7 @@ def test_the_official_clients_are_at_home() -> None:
 def test_requests_sent_at_once_are_answered_in_order_on_one_connection() -> None:
     with running_standin(token_delay_s=0.001) as standin, wire_to(standin.port) as wire:
         wire.send(
-            post("/api/chat", HI) + b"GET /api/version HTTP/1.1\r\nHost: x\r\n\r\n" + post("/api/chat", HI)
+            post("/api/chat", HI) + b"GET /api/version HTTP/1.1\r\nHost: localhost\r\n\r\n" + post("/api/chat", HI)
         )
         medias = [wire.read_answer().header("Content-Type") for _ in range(3)]
         assert medias == ["application/x-ndjson", "application/json; charset=utf-8", "application/x-ndjson"]
@@ -122,7 +122,7 @@ def test_a_slow_reader_slows_the_answer_instead_of_filling_memory() -> None:
         wait_until(lambda: not connection._may_write.is_set())
         with wire_to(standin.port) as other:
             for _ in range(1000):  # the server's loop goes round, and could go on writing
-                other.send(b"GET /api/version HTTP/1.1\r\nHost: x\r\n\r\n")
+                other.send(b"GET /api/version HTTP/1.1\r\nHost: localhost\r\n\r\n")
                 other.read_answer()
         assert connection._transport.get_write_buffer_size() < 1 << 17
         assert b"".join(wire.pieces()).count(b'"done":false') == words

@@ -85,4 +85,4 @@ def wire_to(port: int) -> Iterator[Wire]:
 
 def post(path: str, body: bytes) -> bytes:
     """Return the bytes of a POST."""
-    return b"POST %b HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (path.encode(), len(body), body)
+    return b"POST %b HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%b" % (path.encode(), len(body), body)
