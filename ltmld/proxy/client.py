@@ -22,8 +22,9 @@ from typing import cast
 
 from ltmld.proxy.chunks import END, ChunkReader, ChunksRefusedError
 from ltmld.proxy.express import Express
-from ltmld.proxy.head import HEAD_END, Framing, HeadRefusedError, Request, has_bare_lf, read_request
+from ltmld.proxy.head import HEAD_END, Framing, HeadRefusedError, Request, check_unfinished, read_request
 from ltmld.proxy.plane import Plane
+from ltmld.proxy.raw import Passage, passes
 from ltmld.proxy.refusal import BUSY, NOT_TLS, TLS_HELLO, late, own_answer, refusal, refused, too_large
 from ltmld.proxy.relay import Relay
 from ltmld.proxy.sockets import left
@@ -216,7 +217,7 @@ class Client(asyncio.Protocol):
                     self.shut()
             elif now - self._began_at > limits.head_timeout_s:
                 self._plane.stats.timed_out += 1
-                self._refuse(late("end of the head", limits.head_timeout_s, "HEAD"))
+                self.refuse(late("end of the head", limits.head_timeout_s, "HEAD"))
         elif self._relay is not None and self._relay.looking and not self._body_ended:
             if now - self._heard_at > limits.body_timeout_s:
                 self._plane.stats.timed_out += 1
@@ -229,12 +230,15 @@ class Client(asyncio.Protocol):
     def _next_requests(self) -> None:
         while self.idle and self._backlog and not self._closing:
             if self._backlog.startswith(TLS_HELLO):
-                self._refuse(NOT_TLS)
+                self.refuse(NOT_TLS)
                 return
             try:
                 request = self._read_head()
             except HeadRefusedError as error:
-                self._refuse(refusal(error))
+                if passes(error.stranger, behind=self._backlog):
+                    Passage(self._plane, self, said=error.stranger, otherwise=refusal(error))
+                else:
+                    self.refuse(refusal(error))
                 return
             if request is None:
                 return
@@ -257,8 +261,7 @@ class Client(asyncio.Protocol):
             return self._counted(backlog[:end])
         if max(end, len(backlog)) > self._head_bytes_max:
             raise too_large(backlog, self._head_bytes_max)
-        if has_bare_lf(backlog):  # refused now: the end of such a head might never come
-            raise HeadRefusedError("a line of the request's head ends in a bare LF; lines end in CR LF")
+        check_unfinished(backlog)
         if not backlog:
             self._began_at = 0.0
         elif not self._began_at:
@@ -288,7 +291,7 @@ class Client(asyncio.Protocol):
         try:
             payloads = self._read_body(data) if data else []
         except ChunksRefusedError as error:
-            self._refuse(own_answer(400, refused(str(error)), close=True))
+            self.refuse(own_answer(400, refused(str(error)), close=True))
             return
         self._relay = relay
         self._heard_at = asyncio.get_running_loop().time()
@@ -345,9 +348,10 @@ class Client(asyncio.Protocol):
         if relay.answered:
             self.shut()
         else:
-            self._refuse(answer)
+            self.refuse(answer)
 
-    def _refuse(self, answer: bytes) -> None:
+    def refuse(self, answer: bytes) -> None:
+        """Answer what must not go on, and close."""
         self._plane.stats.refused += 1
         self.write(answer)
         self._close_gently(unread=True)

@@ -1,8 +1,8 @@
 """Request and response heads: read strictly, passed on as they came, minus what belongs to one hop.
 
 Rules:
-1. What is read two ways by two parsers is refused (RFC 9112 11.2): both framings, contradicting lengths,
-   bare LF, folded lines, white space before a colon.
+1. What is read two ways by two parsers is refused (RFC 9112 11.2): both framings, several lengths, several
+   hosts or none, bare LF, folded lines, white space before a colon.
 2. What is not refused goes on byte for byte: order, case and spelling of every header are the sender's.
 3. Hop-by-hop headers, those named by ``Connection``, and ltmld's own ``X-LTMLD-*`` stay here.
 """
@@ -18,12 +18,15 @@ from functools import lru_cache
 from ltmld.core.ports import RequestHead
 
 HEAD_END = b"\r\n\r\n"
+PREFACE = b"PRI * HTTP/2.0\r\n\r\n"
+"""How a client begins that speaks HTTP/2 only (RFC 9113 3.4); Ollama answers it 400."""
+
 OWN_PREFIX = b"x-ltmld-"
 
 _HOP = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"te", b"upgrade"})
 # Naming these in Connection would change what the message is, or how long it is: the name is ignored.
 _NEVER_NAMED = frozenset({b"host", b"content-length", b"transfer-encoding", b"content-type"})
-_TELLING = _HOP | {b"content-length", b"transfer-encoding", b"expect"}
+_TELLING = _HOP | {b"content-length", b"transfer-encoding", b"expect", b"host"}
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _FIELDS = rb"(?:" + _TOKEN + rb":[\t\x20-\x7e\x80-\xff]*\r\n)*\r\n"
@@ -37,17 +40,23 @@ _LENGTH_LINE = re.compile(rb"\ncontent-length:[^\r\n]*\r\n", re.IGNORECASE)
 _KNOWN = 256
 _KNOWN_BYTES_MAX = 2048
 _INFERENCE = (b"/api/chat", b"/api/generate", b"/api/embed", b"/v1/")
+_HOST = re.compile(rb"[!$%&'()*+,\-.:;=\[\]_~0-9A-Za-z]*")  # Go's rule, and so Ollama's: no user, no path
+_CHUNKED_LAST = re.compile(rb"(?:" + _TOKEN + rb"[\t ]*,[\t ]*)*chunked", re.IGNORECASE)
 _LENGTH_DIGITS_MAX = 18  # under 2**63, which every parser downstream can hold
 
 
 class HeadRefusedError(ValueError):
     """A head that must not go on; ``status`` is what its sender is told. Never leaves this room."""
 
-    def __init__(self, message: str, *, status: int = 400, foreign: bool = False) -> None:
+    def __init__(
+        self, message: str, *, status: int = 400, foreign: bool = False, stranger: bytes = b""
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.foreign = foreign
-        """Its first line is none of HTTP: its sender would not understand an explanation."""
+        """Ollama refuses it too: its sender gets Ollama's words, byte for byte, instead of an explanation."""
+        self.stranger = stranger
+        """What Ollama may see of it all the same, for no parser takes this for a request (see ``raw``)."""
 
 
 class Framing(IntEnum):
@@ -141,7 +150,8 @@ def _read_request(raw: bytes, peer: str) -> Request:
     method, target, minor = match.groups()
     headers, telling, own = _headers(raw)
     http10 = minor == b"0"
-    upgrade = b"upgrade" in telling and b"upgrade" in _tokens(telling.get(b"connection", ()))
+    _check_host(telling.get(b"host", []), http10=http10)
+    upgrade = not http10 and b"upgrade" in telling and b"upgrade" in _tokens(telling.get(b"connection", ()))
     framing, length = _request_framing(telling, http10=http10)
     stripped = _stripped(telling, own, upgrade=upgrade)
     close = http10 or b"close" in _tokens(telling.get(b"connection", ()))
@@ -169,12 +179,12 @@ def _read_response(raw: bytes) -> Response:
         raise HeadRefusedError("its head is malformed")
     status = int(match[2])
     headers, telling, _ = _headers(raw)
-    framing, length = _response_framing(telling, status)
+    http10 = match[1] == b"0"
+    framing, length = _response_framing(telling, status, http10=http10)
     connection = _tokens(telling.get(b"connection", ()))
     stripped = _stripped(telling, frozenset(), upgrade=status == 101)
     if framing is Framing.CHUNKED and b"content-length" in telling:
         stripped |= {b"content-length"}
-    http10 = match[1] == b"0"
     return Response(
         status=status,
         http10=http10,
@@ -193,9 +203,20 @@ _known_request = lru_cache(maxsize=_KNOWN)(_read_request)
 _known_response = lru_cache(maxsize=_KNOWN)(_read_response)
 
 
-def has_bare_lf(partial: bytes) -> bool:
-    """Tell whether an unfinished head already holds a line end that only some parsers accept."""
-    return _BARE_LF.search(partial) is not None
+def check_unfinished(partial: bytes) -> None:
+    """Let an unfinished head be waited for.
+
+    Raises:
+        HeadRefusedError: whatever comes, it must not go on. It is refused now, for its end might never come.
+    """
+    if _has_bare_lf(partial):
+        raise _why_not(partial)
+    if b"\r\n" in partial and _REQUEST_LINE.match(partial) is None and not _OTHER_VERSION.match(partial):
+        raise _why_not(partial)
+
+
+def _has_bare_lf(raw: bytes) -> bool:
+    return _BARE_LF.search(raw) is not None
 
 
 def _headers(
@@ -232,6 +253,16 @@ def _tokens(values: Iterable[bytes]) -> list[bytes]:
     ]
 
 
+def _check_host(hosts: list[bytes], *, http10: bool) -> None:
+    """Refuse what Ollama refuses too: whom a request is for decides whether a browser may send it."""
+    if len(hosts) > 1:
+        raise HeadRefusedError("the request has several Host headers; send one")
+    if not hosts and not http10:
+        raise HeadRefusedError("the request has no Host header; HTTP/1.1 requires one")
+    if hosts and _HOST.fullmatch(hosts[0]) is None:
+        raise HeadRefusedError("the request's Host is not the name of a host")
+
+
 def _request_framing(telling: dict[bytes, list[bytes]], *, http10: bool) -> tuple[Framing, int]:
     codings = telling.get(b"transfer-encoding")
     lengths = telling.get(b"content-length")
@@ -240,12 +271,7 @@ def _request_framing(telling: dict[bytes, list[bytes]], *, http10: bool) -> tupl
             raise HeadRefusedError(
                 "the request has both Content-Length and Transfer-Encoding; send one of them"
             )
-        if (
-            http10
-            or len(codings) > 1
-            or _tokens(codings)[-1:] != [b"chunked"]
-            or _tokens(codings).count(b"chunked") > 1
-        ):
+        if http10 or not _ends_chunked(codings):
             raise HeadRefusedError("the request's Transfer-Encoding does not end in one 'chunked'")
         return Framing.CHUNKED, 0
     if lengths is None:
@@ -254,12 +280,22 @@ def _request_framing(telling: dict[bytes, list[bytes]], *, http10: bool) -> tupl
     return (Framing.LENGTH if length else Framing.NONE), length
 
 
-def _response_framing(telling: dict[bytes, list[bytes]], status: int) -> tuple[Framing, int]:
+def _ends_chunked(codings: list[bytes]) -> bool:
+    """Tell whether every parser finds the end of such a body in the same place."""
+    clean = len(codings) == 1 and _CHUNKED_LAST.fullmatch(codings[0]) is not None
+    return clean and _tokens(codings).count(b"chunked") == 1
+
+
+def _response_framing(telling: dict[bytes, list[bytes]], status: int, *, http10: bool) -> tuple[Framing, int]:
     if status < 200 or status in (204, 304):
         return Framing.NONE, 0
     codings = telling.get(b"transfer-encoding")
     if codings is not None:
-        return (Framing.CHUNKED if _tokens(codings)[-1:] == [b"chunked"] else Framing.UNTIL_EOF), 0
+        if _ends_chunked(codings) and not http10:
+            return Framing.CHUNKED, 0
+        if any(b"chunked" in coding.lower() for coding in codings):
+            raise HeadRefusedError("its Transfer-Encoding can be read in several ways")
+        return Framing.UNTIL_EOF, 0
     lengths = telling.get(b"content-length")
     if lengths is None:
         return Framing.UNTIL_EOF, 0
@@ -269,10 +305,11 @@ def _response_framing(telling: dict[bytes, list[bytes]], status: int) -> tuple[F
 
 def _length(values: list[bytes], *, whose: str) -> int:
     first = values[0]
-    if any(value != first for value in values):
-        raise HeadRefusedError(f"{whose} has contradicting Content-Length headers")
+    if len(values) > 1:  # equal ones too: passing both on is forbidden (RFC 9110 8.6)
+        foreign = any(value != first for value in values)  # Ollama takes equal ones
+        raise HeadRefusedError(f"{whose} has several Content-Length headers; send one", foreign=foreign)
     if not first.isdigit() or len(first) > _LENGTH_DIGITS_MAX:
-        raise HeadRefusedError(f"{whose} has a Content-Length that is not a plain number")
+        raise HeadRefusedError(f"{whose} has a Content-Length that is not a plain number", foreign=True)
     return int(first)
 
 
@@ -283,13 +320,17 @@ def _without(raw: bytes, unwanted: frozenset[bytes]) -> bytes:
 
 
 def _why_not(raw: bytes) -> HeadRefusedError:
-    if has_bare_lf(raw):
+    if _has_bare_lf(raw):
         return HeadRefusedError("a line of the request's head ends in a bare LF; lines end in CR LF")
     if b"\r\n " in raw or b"\r\n\t" in raw:
         return HeadRefusedError("a header of the request is folded over two lines; send it on one")
     if _OTHER_VERSION.match(raw):
-        return HeadRefusedError("only HTTP/1.0 and HTTP/1.1 are spoken here", status=505)
+        stranger = raw if raw == PREFACE else b""
+        return HeadRefusedError("only HTTP/1.0 and HTTP/1.1 are spoken here", status=505, stranger=stranger)
     foreign = _REQUEST_LINE.match(raw) is None
     return HeadRefusedError(
-        "the request's head is not HTTP/1.1: check its request line and headers", foreign=foreign
+        "the request's head is not HTTP/1.1: check its request line and headers",
+        foreign=foreign,
+        # Without a slash there is neither a version nor a path: the most lenient parser finds no request in it.
+        stranger=raw if foreign and b"/" not in raw else b"",
     )
