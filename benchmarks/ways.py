@@ -19,6 +19,7 @@ from pathlib import Path
 
 from benchmarks.programs import Cores, found, free_port, python_part, running
 from ltmld.config import ProxySettings
+from ltmld.core.ollama_host import OllamaHost
 from ltmld.core.ports import Plan, RequestHead
 from ltmld.proxy.server import Proxy
 from ltmld.wire.dialect import Capture, dialect_for
@@ -119,7 +120,7 @@ class TappingAttendant:
 
 async def play_ltmld(port: int, upstream: int, *, tap: bool) -> None:
     """Serve the data plane alone."""
-    proxy = Proxy(upstream=("127.0.0.1", upstream), settings=ProxySettings())
+    proxy = Proxy(upstream=OllamaHost(port=upstream), settings=ProxySettings())
     if tap:
         proxy.attendant = TappingAttendant()
     await proxy.start("127.0.0.1", port)

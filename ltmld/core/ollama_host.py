@@ -99,7 +99,7 @@ class OllamaHost:
 
         Elsewhere it stays the client's, so that Ollama's own check of it works on what the client said.
         """
-        return self.tls or bool(self.base_path) or not (self._is_address or self.loopback)
+        return self.tls or bool(self.base_path) or not (self.numeric or self.loopback)
 
     @property
     def cloud(self) -> bool:
@@ -108,7 +108,8 @@ class OllamaHost:
         return name == CLOUD_NAME or name.endswith(f".{CLOUD_NAME}")
 
     @property
-    def _is_address(self) -> bool:
+    def numeric(self) -> bool:
+        """Whether the host is an address, and nobody has to be asked for it."""
         try:
             ip_address(self.host)
         except ValueError:

@@ -74,7 +74,7 @@ async def _serve_locked(settings: Settings, lock: FolderLock) -> None:
     _stop_on_signals(stopping)
     # Bound before anything slow: a taken port is said at once, and the command line waits here while memory warms.
     door = bound_socket(*split_address(settings.admin_listen))
-    proxy = Proxy(upstream=_upstream(settings.upstream), settings=settings.proxy)
+    proxy = Proxy(upstream=settings.upstream_host, settings=settings.proxy)
     try:
         await proxy.start(*split_address(settings.listen))
         card = _card(settings)
@@ -131,10 +131,6 @@ def _stop_on_signals(stopping: asyncio.Event) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(NotImplementedError, RuntimeError):  # not in the main thread: tests
             loop.add_signal_handler(number, stopping.set)
-
-
-def _upstream(url: str) -> tuple[str, int]:
-    return split_address(url.removeprefix("http://"))
 
 
 def _card(settings: Settings) -> Path | None:

@@ -7,9 +7,11 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 from ltmld.config import ProxySettings
+from ltmld.core.ollama_host import OllamaHost
 from ltmld.core.ports import Attendant
 from ltmld.proxy.stats import Stats
 from ltmld.proxy.upstream import Pool
+from ltmld.proxy.way import Way
 
 if TYPE_CHECKING:
     from ltmld.proxy.client import Client
@@ -18,9 +20,12 @@ if TYPE_CHECKING:
 class Plane:
     """Settings, the pool, the counters, the attendant, and the tasks that somebody must wait for."""
 
-    def __init__(self, *, upstream: tuple[str, int], settings: ProxySettings) -> None:
+    def __init__(self, *, upstream: OllamaHost, settings: ProxySettings) -> None:
         self.settings = settings
-        self.pool = Pool(upstream, settings)
+        self.target = upstream
+        """Where Ollama is."""
+        self.way = Way(upstream, settings)
+        self.pool = Pool(self.way, settings)
         self.stats = Stats()
         self.attendant: Attendant | None = None
         self.connections_max = settings.connections_max

@@ -5,14 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+from typing import Any
 
 from ltmld.config import ProxySettings
+from ltmld.core.ollama_host import OllamaHost
 from ltmld.core.ports import Attendant
 from ltmld.errors import PortInUseError, SettingsError
 from ltmld.proxy.client import Client
 from ltmld.proxy.plane import Plane
 from ltmld.proxy.sockets import room_for
 from ltmld.proxy.stats import Stats
+from ltmld.proxy.trust import listener_identity
+
+HANDSHAKE_S = 10.0
+"""How long a client may take over the TLS handshake; a lost packet costs 1 to 3 s."""
 
 _BACKLOG = 512
 _SWEEP_S = 5.0
@@ -23,7 +29,7 @@ class Proxy:
     """A byte-faithful proxy from one address to one Ollama."""
 
     def __init__(
-        self, *, upstream: tuple[str, int], settings: ProxySettings, attendant: Attendant | None = None
+        self, *, upstream: OllamaHost, settings: ProxySettings, attendant: Attendant | None = None
     ) -> None:
         self._plane = Plane(upstream=upstream, settings=settings)
         self._plane.attendant = attendant
@@ -51,16 +57,21 @@ class Proxy:
 
         Raises:
             PortInUseError: another program listens there.
-            SettingsError: the address cannot be listened on at all.
+            SettingsError: the address cannot be listened on at all, or not with that certificate.
         """
         loop = asyncio.get_running_loop()
+        secrets = self._secrets()
         try:
-            self._server = await loop.create_server(lambda: Client(self._plane), host, port, backlog=_BACKLOG)
+            self._server = await loop.create_server(
+                lambda: Client(self._plane), host, port, backlog=_BACKLOG, **secrets
+            )
         except OSError as error:
             raise _refusal(error, host, port) from error
         self._plane.now = loop.time()
         self._plane.connections_max = room_for(self._plane.settings.connections_max)
-        self.port = self._server.sockets[0].getsockname()[1]
+        places = [listener.getsockname()[:2] for listener in self._server.sockets]
+        self._plane.way.own = tuple(places)
+        self.port = places[0][1]
         self._sweeping = loop.call_later(_SWEEP_S, self._sweep_again)
 
     async def stop(self) -> None:
@@ -82,6 +93,18 @@ class Proxy:
             _, stuck = await asyncio.wait(plane.tasks, timeout=plane.settings.grace_s)
             for task in stuck:
                 task.cancel()
+
+    def _secrets(self) -> dict[str, Any]:
+        """Return what the listener needs for TLS, where it has a certificate."""
+        settings = self._plane.settings
+        if settings.tls_certificate is None or settings.tls_key is None:
+            return {}
+        return {
+            "ssl": listener_identity(settings.tls_certificate, settings.tls_key),
+            "ssl_handshake_timeout": HANDSHAKE_S,
+            # Until then a slow reader gets the rest of an answer; one that has it all closes by itself.
+            "ssl_shutdown_timeout": settings.idle_timeout_s,
+        }
 
     async def _emptied(self, seconds: float) -> None:
         if self._plane.clients:

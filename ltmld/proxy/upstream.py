@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 from collections import deque
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from ltmld.config import ProxySettings
-from ltmld.errors import UpstreamError
+
+if TYPE_CHECKING:
+    from ltmld.proxy.way import Way
 
 _LEFTOVER_BYTES_MAX = 1024 * 1024
 
@@ -113,11 +114,16 @@ class Upstream(asyncio.Protocol):
         self.closed = True
         if user is not None and exc is not None:
             # An early answer followed by a reset: the write fails first, and the answer still lies in the socket.
-            for data in _leftover(self.transport):
+            data = self._unread()
+            if data:
                 user.from_upstream(data)
         self.pool.forget(self)
         if user is not None:
             user.upstream_lost(exc)
+
+    def _unread(self) -> bytes:
+        """Return what has come, but has not been read."""
+        return _leftover(self.transport)
 
     def pause_writing(self) -> None:
         """Ollama takes no more for now."""
@@ -133,10 +139,10 @@ class Upstream(asyncio.Protocol):
 
 
 class Pool:
-    """Idle connections to one Ollama, and the way to new ones."""
+    """Idle connections to one Ollama."""
 
-    def __init__(self, upstream: tuple[str, int], settings: ProxySettings) -> None:
-        self._address = upstream
+    def __init__(self, way: Way, settings: ProxySettings) -> None:
+        self._way = way
         self._settings = settings
         self._idle: deque[Upstream] = deque()
         self._closed = False
@@ -144,8 +150,7 @@ class Pool:
     @property
     def url(self) -> str:
         """Where Ollama is, for messages."""
-        host, port = self._address
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        return self._way.target.url
 
     def take(self) -> Upstream | None:
         """Return an idle connection, the latest used, or ``None``."""
@@ -159,18 +164,9 @@ class Pool:
         """Open a connection.
 
         Raises:
-            UpstreamError: nobody answers at the address, or not in time.
+            UpstreamError: nobody answers at the address, or not in time, or not who should.
         """
-        loop = asyncio.get_running_loop()
-        host, port = self._address
-        try:
-            async with asyncio.timeout(self._settings.connect_timeout_s):
-                _, upstream = await loop.create_connection(lambda: Upstream(self), host, port)
-        except TimeoutError:
-            raise self._absent(f"no connection within {self._settings.connect_timeout_s:g} s") from None
-        except OSError as error:
-            raise self._absent(_reason(error)) from error
-        return upstream
+        return await self._way.connect(self)
 
     def give(self, upstream: Upstream, *, now: float) -> None:
         """Take back a connection that owes nothing."""
@@ -198,22 +194,8 @@ class Pool:
         while self._idle:
             self._idle.popleft().drop()
 
-    def _absent(self, reason: str) -> UpstreamError:
-        return UpstreamError(
-            f"Ollama cannot be reached at {self.url} ({reason}). "
-            "Start it with `ollama serve`; ltmld goes on trying."
-        )
 
-
-def _reason(error: OSError) -> str:
-    if isinstance(error, ConnectionRefusedError):
-        return "connection refused"
-    if isinstance(error, socket.gaierror):
-        return f"unknown host: {error.strerror}"
-    return (error.strerror or str(error)).lower()
-
-
-def _leftover(transport: asyncio.Transport) -> list[bytes]:
+def _leftover(transport: asyncio.Transport) -> bytes:
     """Return what lies unread in the socket of a connection whose write has failed."""
     peer = transport.get_extra_info("socket")
     pieces: list[bytes] = []
@@ -226,4 +208,4 @@ def _leftover(transport: asyncio.Transport) -> list[bytes]:
             pieces.append(data)
     except OSError:  # empty, or closed: there is no more
         pass
-    return pieces
+    return b"".join(pieces)

@@ -11,6 +11,7 @@ import time
 import pytest
 
 from ltmld.config import ProxySettings
+from ltmld.core.ollama_host import OllamaHost
 from ltmld.errors import PortInUseError, SettingsError
 from ltmld.proxy.server import Proxy
 from tests.support.raw_upstream import PATIENCE_S, RawUpstream, Wire, connect, until
@@ -318,14 +319,14 @@ async def test_an_answer_that_lies_behind_a_reset_is_found(settings: ProxySettin
 
 
 async def test_a_port_in_use_is_named_with_the_remedy(proxy: Proxy, settings: ProxySettings) -> None:
-    second = Proxy(upstream=("127.0.0.1", 1), settings=settings)
+    second = Proxy(upstream=OllamaHost(port=1), settings=settings)
     with pytest.raises(PortInUseError, match=rf"127\.0\.0\.1:{proxy.port} is in use .*LTMLD_LISTEN"):
         await second.start("127.0.0.1", proxy.port)
 
 
 async def test_an_address_of_another_machine_is_refused_by_name(settings: ProxySettings) -> None:
     with pytest.raises(SettingsError, match=r"192\.0\.2\.1:8.*LTMLD_LISTEN"):
-        await Proxy(upstream=("127.0.0.1", 1), settings=settings).start("192.0.2.1", 8)
+        await Proxy(upstream=OllamaHost(port=1), settings=settings).start("192.0.2.1", 8)
 
 
 async def test_stopping_lets_an_open_stream_end(client: Wire, proxy: Proxy, upstream: RawUpstream) -> None:

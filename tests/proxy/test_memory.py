@@ -13,10 +13,11 @@ from tests.support.raw_upstream import RawUpstream, Wire, connect
 SERVE = """
 import asyncio, sys, uvloop
 from ltmld.config import ProxySettings
+from ltmld.core.ollama_host import OllamaHost
 from ltmld.proxy.server import Proxy
 
 async def serve():
-    proxy = Proxy(upstream=("127.0.0.1", int(sys.argv[1])), settings=ProxySettings())
+    proxy = Proxy(upstream=OllamaHost(port=int(sys.argv[1])), settings=ProxySettings())
     await proxy.start("127.0.0.1", 0)
     print(proxy.port, flush=True)
     await asyncio.Event().wait()
