@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from ltmld.core.account import Account
     from ltmld.core.hit import Recollection, Scored, Unit
 
 JsonObject = dict[str, Any]
@@ -101,6 +102,21 @@ class Plan:
     recording: Recording | None = None
     drop_headers: frozenset[bytes] = frozenset()
     answer: OwnReply | None = None
+
+
+class Commands(Protocol):
+    """What a person may ask in a chat, answered in words for that person.
+
+    Each acts in *scope* and nowhere else. Methods are synchronous and thread-safe; they raise ``LtmldError`` only.
+    """
+
+    def status(self, scope: str) -> str: ...  # noqa: D102 - docs/commands.md says it
+    def why(self, scope: str, account: Account) -> str: ...  # noqa: D102
+    def sleep(self, scope: str) -> str: ...  # noqa: D102
+    def remember(self, scope: str, text: str) -> str: ...  # noqa: D102
+    def forget(self, scope: str, text: str) -> str: ...  # noqa: D102
+    def pause(self, scope: str) -> str: ...  # noqa: D102
+    def resume(self, scope: str) -> str: ...  # noqa: D102
 
 
 class Attendant(Protocol):
@@ -255,3 +271,5 @@ class Control(Protocol):
     def threads(self, query: JsonObject) -> JsonObject: ...  # noqa: D102
     def exchange(self, exchange_id: str) -> JsonObject: ...  # noqa: D102
     def reindex(self) -> JsonObject: ...  # noqa: D102
+    def pause(self, scope: str) -> JsonObject: ...  # noqa: D102
+    def resume(self, scope: str) -> JsonObject: ...  # noqa: D102

@@ -34,6 +34,8 @@ _ASIDE = "INSERT INTO asides (scope, chain) VALUES (?, ?) ON CONFLICT DO NOTHING
 
 _TRIM = "DELETE FROM asides WHERE id <= (SELECT max(id) FROM asides) - ?"
 
+_NO_ASIDE = "DELETE FROM asides WHERE scope = ? AND chain = ?"
+
 _KNOWN_ASIDES = """
     SELECT chain FROM asides WHERE scope = ? AND chain IN (SELECT value FROM json_each(?))
 """
@@ -77,6 +79,14 @@ class Pauses:
         self._with_asides.add(scope)
         return self._writer.submit(lambda connection: _set_aside(connection, scope, chain))
 
+    def said_again(self, scope: str, chain: str) -> Future[None]:
+        """Queue the end of an aside: the same words were said again while memory was on.
+
+        Raises:
+            LedgerBusyError: too much waits already.
+        """
+        return self._writer.submit(lambda connection: _no_aside(connection, scope, chain))
+
     def asides(self, scope: str, chains: Sequence[str]) -> frozenset[str]:
         """Return which of *chains* were said while *scope* was paused."""
         if scope not in self._with_asides:
@@ -90,3 +100,7 @@ class Pauses:
 def _set_aside(connection: sqlite3.Connection, scope: str, chain: str) -> None:
     connection.execute(_ASIDE, (scope, chain))
     connection.execute(_TRIM, (ASIDES_MAX,))
+
+
+def _no_aside(connection: sqlite3.Connection, scope: str, chain: str) -> None:
+    connection.execute(_NO_ASIDE, (scope, chain))

@@ -1,9 +1,10 @@
-"""Wake as the proxy sees it: look, decide, place, recall, inject, record.
+"""Wake as the proxy sees it: hear, decide, place, recall, inject, record; and answer what is asked of ltmld itself.
 
 Rules:
 1. The client comes first: ``attend`` never raises and ends within its deadlines; at worst the body passes untouched.
 2. Ledger and index are asked in threads of their own, so that a slow disk never stops the event loop.
 3. What a thread was given before is replayed even when there is no time to search for more.
+4. Where a person paused memory, nothing is given, replayed or recorded, and what was said is not recorded later.
 """
 
 from __future__ import annotations
@@ -17,36 +18,47 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from ltmld.core.account import Account, Silence
 from ltmld.core.injection import Injection, InjectionKind
 from ltmld.core.ports import Plan
 from ltmld.core.tokens import estimate
 from ltmld.errors import WireError
-from ltmld.wake.identity import Identity, identify, path_of, thread_key_of, with_refs
-from ltmld.wake.injector import Injector, Place, with_injection
-from ltmld.wake.policy import decide
+from ltmld.wake.accounts import Accounts
+from ltmld.wake.asides import newest_said, without_asides
+from ltmld.wake.clerk import FAILED
+from ltmld.wake.commands import spoken_aside
+from ltmld.wake.hearing import ASIDE_BYTES, Heard, hear
+from ltmld.wake.identity import path_of, thread_key_of, with_refs
+from ltmld.wake.injector import PROMPT_SHARE_MAX, Injector, Place, with_injection
 from ltmld.wake.recorder import ExchangeRecording, Opening, RecordingStats
 from ltmld.wake.replay import replayed
 from ltmld.wire.dialect import dialect_for, error_body
-from ltmld.wire.encoding import decoded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ltmld.config import WakeSettings
     from ltmld.core.clock import Clock, NewId
+    from ltmld.core.exchange import PathMessage
     from ltmld.core.ports import Recall, RequestHead
     from ltmld.ledger.ledger import Ledger
     from ltmld.models.cards import ModelCard, ModelCards
-    from ltmld.wire.dialect import Dialect, Request
+    from ltmld.wake.clerk import Clerk
+    from ltmld.wake.commands import Command
+    from ltmld.wire.dialect import Request
 
 log = structlog.get_logger(__name__)
 
 # Requests that change models: what is known about them must be asked anew.
 _MODEL_PATHS = ("/api/create", "/api/pull", "/api/copy", "/api/delete")
+# Why the policy lets nothing be put into a request, in the words of an account.
+_SILENCES = {
+    "cloud model": Silence.CLOUD,
+    "already injected": Silence.CARRIED,
+    "continues by context": Silence.BY_CONTEXT,
+}
 # Ledger reads take well under a millisecond; four lookups at a time keep up with any number of chats.
 _THREADS = 4
-# Parsing a megabyte takes 5 to 90 ms (many messages, or one image): from here on it is done beside the event loop.
-_ASIDE_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +69,14 @@ class Sent:
     injections: tuple[Injection, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What recall had to tell, or why nothing."""
+
+    new: Injection | None = None
+    silence: Silence | None = None
+
+
 @dataclass(slots=True)
 class AttendStats:
     """What wake did with requests, counted since the start."""
@@ -64,6 +84,7 @@ class AttendStats:
     looked_into: int = 0
     passed: int = 0
     injected: int = 0
+    commands: int = 0
     recall_timeouts: int = 0
     failures: int = 0
     last_failure: str = ""
@@ -72,7 +93,7 @@ class AttendStats:
 class WakeAttendant:
     """Implements ``ltmld.core.ports.Attendant``."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the composition root names each part once
         self,
         *,
         ledger: Ledger,
@@ -83,6 +104,7 @@ class WakeAttendant:
         clock: Clock,
         new_id: NewId,
         recorded: Callable[[], None] = lambda: None,
+        clerk: Clerk | None = None,
     ) -> None:
         self.stats = AttendStats()
         self.recordings = RecordingStats()
@@ -93,6 +115,8 @@ class WakeAttendant:
         self._clock = clock
         self._new_id = new_id
         self._recorded = recorded
+        self._clerk = clerk
+        self._accounts = Accounts()
         self._injector = Injector(ledger=ledger, recall=recall, settings=settings, clock=clock, new_id=new_id)
         # Apart from each other: searches that outlive their deadline must not keep others from their place.
         self._places = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="place")
@@ -103,6 +127,8 @@ class WakeAttendant:
         await self._cards.close()
         for pool in (self._places, self._recalls):
             pool.shutdown(wait=False, cancel_futures=True)
+        if self._clerk is not None:
+            self._clerk.close()
 
     def looks_into(self, head: RequestHead) -> bool:
         """Tell whether the request is one of the dialects, and memory is not off for it."""
@@ -119,8 +145,16 @@ class WakeAttendant:
 
     async def attend(self, head: RequestHead, body: bytes) -> Plan:
         """Look into one request; whatever goes wrong, it passes as it came."""
+        passing = Plan(body=body)
         try:
-            return await self._attend(head, body)
+            heard = await hear(
+                head, body, settings=self._settings, body_bytes_max=self._body_bytes_max, pool=self._places
+            )
+            passing = heard.passing
+            self.stats.looked_into += 1
+            if heard.command is not None:
+                return await self._answered(head, heard, heard.command)
+            return await self._attended(head, heard)
         except WireError as error:
             self.stats.passed += 1
             log.debug("request.not_understood", path=head.path, error=str(error))
@@ -131,75 +165,110 @@ class WakeAttendant:
         except Exception as error:  # the injector's fallback: no memory, never no answer
             self.stats.failures += 1
             log.exception("request.without_memory", path=head.path, error=type(error).__name__)
-        return Plan(body=body)
+        return passing
 
-    async def _attend(self, head: RequestHead, body: bytes) -> Plan:
-        dialect = dialect_for(head.method, head.path)
-        assert dialect is not None  # noqa: S101 - looks_into said so
-        coding = (head.get(b"content-encoding") or b"").decode("latin-1")
-        plain, request = await self._read(dialect, body, coding)
-        identity = identify(head, trusted_peers=self._settings.trusted_peers)
-        decision = decide(request, mode=identity.mode, settings=self._settings)
-        self.stats.looked_into += 1
+    async def _answered(self, head: RequestHead, heard: Heard, command: Command) -> Plan:
+        """Answer a command; where Ollama would not have let its sender in, let Ollama say so."""
+        if self._clerk is None or not self._clerk.may_answer(head):
+            self.stats.passed += 1
+            return heard.passing
+        self.stats.commands += 1
+        try:
+            text = await self._clerk.done(command, heard.identity.scope, partial(self._account, heard))
+        except Exception as error:  # a defect is told to the person, who has not talked to the model
+            self.stats.failures += 1
+            self.stats.last_failure = f"{type(error).__name__}: {error}"
+            log.exception("command.failed", verb=command.verb.value, error=type(error).__name__)
+            text = FAILED
+        return replace(heard.passing, answer=self._clerk.said(head, heard.request, text))
+
+    def _account(self, heard: Heard) -> Account:
+        """Return what the last answer of this conversation was given: placed as the next message would be."""
+        aside = spoken_aside(heard.request.messages)
+        last = len(heard.request.messages) - 1
+        kept = [said for at, said in enumerate(heard.request.messages) if at == last or at not in aside]
+        place = self._place(replace(heard.request, messages=tuple(kept)), heard)
+        return self._accounts.of(replace(place, path=place.path[:-1]))
+
+    async def _attended(self, head: RequestHead, heard: Heard) -> Plan:
+        request, decision = heard.request, heard.decision
+        scope = heard.identity.scope
+        if decision.talk and self._ledger.pauses.since(scope) is not None:
+            return await self._left_alone(heard)
         if decision.hands_off:
             self.stats.passed += 1
-            return Plan(body=body)
+            if decision.talk:
+                self._keep_silence(scope, path_of(request, heard.identity), _silence(decision.why))
+            return heard.passing
         deadline = asyncio.get_running_loop().time() + self._settings.recall_deadline_ms / 1000
-        place = await self._placed(request, identity)
-        sent = Sent(body=plain)
+        place, asides = await self._placed(heard)
+        sent = Sent(body=heard.plain)
         if decision.inject:
-            sent = await self._injected(dialect, request, place, deadline)
+            sent = await self._injected(heard, place, deadline)
+        else:
+            self._keep_silence(scope, place.path, _silence(decision.why))
         if sent.injections:
             self.stats.injected += 1
-        rewritten = sent.body is not plain
-        return Plan(
-            body=sent.body if rewritten else body,
-            recording=self._recording(head, dialect, request, identity, place, sent.injections, plain)
-            if decision.record
-            else None,
-            drop_headers=frozenset({b"content-encoding"}) if rewritten and coding else frozenset(),
-        )
+        if not decision.record:
+            return heard.plan(sent.body)
+        recording = self._recording(head, heard, place, sent.injections, asides)
+        return replace(heard.plan(sent.body), recording=recording)
 
-    async def _read(self, dialect: Dialect, body: bytes, coding: str) -> tuple[bytes, Request]:
-        """Decode and parse; a large body aside, so that the event loop goes on."""
+    async def _left_alone(self, heard: Heard) -> Plan:
+        """Pass a request of a paused scope; keep the hash of what was said, so that it is not recorded later."""
+        self.stats.passed += 1
+        place, _ = await self._placed(heard)
+        scope = heard.identity.scope
+        self._keep_silence(scope, place.path, Silence.PAUSED)
+        said = newest_said(place.path)
+        if said is not None:
+            self._ledger.pauses.aside(scope, said.chain)
+        return heard.passing
 
-        def read() -> tuple[bytes, Request]:
-            plain = decoded(body, coding, self._body_bytes_max, takes_zstd=dialect.takes_zstd)
-            return plain, dialect.parse(plain)
+    def _keep_silence(self, scope: str, path: tuple[PathMessage, ...], silence: Silence | None) -> None:
+        if path:
+            self._accounts.keep(scope, path[-1].chain, silence)
 
-        if len(body) <= _ASIDE_BYTES:
-            return read()
-        return await asyncio.get_running_loop().run_in_executor(self._places, read)
+    async def _placed(self, heard: Heard) -> tuple[Place, frozenset[str]]:
+        """Find the conversation, and what of it was said aside; reading a few rows has threads and a deadline."""
 
-    async def _placed(self, request: Request, identity: Identity) -> Place:
-        """Find the conversation; reading a few rows has threads and a deadline of its own."""
-
-        def place() -> Place:
-            return self._injector.place(
-                scope=identity.scope,
-                thread_key=thread_key_of(identity, request),
-                path=path_of(request, identity),
-                context_sha256=request.context_sha256,
-            )
+        def place() -> tuple[Place, frozenset[str]]:
+            placed = self._place(heard.request, heard)
+            return placed, self._ledger.pauses.asides(placed.scope, [item.chain for item in placed.path])
 
         async with asyncio.timeout(self._settings.commit_deadline_ms / 1000):
             return await asyncio.get_running_loop().run_in_executor(self._places, place)
 
-    async def _injected(self, dialect: Dialect, request: Request, place: Place, deadline: float) -> Sent:
+    def _place(self, request: Request, heard: Heard) -> Place:
+        return self._injector.place(
+            scope=heard.identity.scope,
+            thread_key=thread_key_of(heard.identity, request),
+            path=path_of(request, heard.identity),
+            context_sha256=request.context_sha256,
+        )
+
+    async def _injected(self, heard: Heard, place: Place, deadline: float) -> Sent:
         """Return the body with everything the thread was given, and with what was found for it now."""
+        request = heard.request
         card = await self._card(request.model, deadline)
         if card is not None and card.cloud and not self._settings.cloud:
-            return Sent(body=request.body)
-        new = await self._found(request, place, card, deadline)
-        self._injector.keep(place, new)
-        place = with_injection(place, new)
+            self._keep_silence(place.scope, place.path, Silence.CLOUD)
+            return Sent(body=heard.plain)
+        found = await self._found(request, place, card, deadline)
+        self._keep_silence(place.scope, place.path, found.silence)
+        self._injector.keep(place, found.new)
+        place = with_injection(place, found.new)
         replay = replayed(request, place, card)
         write = partial(
-            dialect.inject, request, block=replay.block, base_system=replay.base_system, notes=replay.notes
+            heard.dialect.inject,
+            request,
+            block=replay.block,
+            base_system=replay.base_system,
+            notes=replay.notes,
         )
         if not replay.block and not replay.notes:
-            return Sent(body=request.body)
-        if len(request.body) <= _ASIDE_BYTES:
+            return Sent(body=heard.plain)
+        if len(request.body) <= ASIDE_BYTES:
             return Sent(body=write(), injections=replay.injections)
         aside = asyncio.get_running_loop().run_in_executor(self._places, write)
         return Sent(body=await aside, injections=replay.injections)
@@ -211,12 +280,10 @@ class WakeAttendant:
         except TimeoutError:
             return None
 
-    async def _found(
-        self, request: Request, place: Place, card: ModelCard | None, deadline: float
-    ) -> Injection | None:
+    async def _found(self, request: Request, place: Place, card: ModelCard | None, deadline: float) -> Found:
         """Search for something new to tell, while there is time; of a model that is not known, nothing."""
         if card is None:
-            return None
+            return Found(silence=Silence.MODEL_UNKNOWN)
         try:
             async with asyncio.timeout_at(deadline):
                 search = partial(self._new_injection, request, place, card)
@@ -224,54 +291,73 @@ class WakeAttendant:
         except TimeoutError:
             self.stats.recall_timeouts += 1
             log.warning("recall.timeout", deadline_ms=self._settings.recall_deadline_ms)
-            return None
+            return Found(silence=Silence.LATE)
         except Exception as error:  # a broken index costs what it would have found, never the record
             self.stats.failures += 1
             self.stats.last_failure = f"{type(error).__name__}: {error}"
             log.exception("recall.failed", error=type(error).__name__)
-            return None
+            return Found(silence=Silence.BROKEN)
 
-    def _new_injection(self, request: Request, place: Place, card: ModelCard) -> Injection | None:
+    def _new_injection(self, request: Request, place: Place, card: ModelCard) -> Found:
         context = card.context_tokens or self._settings.context_tokens
         prompt = sum(estimate(message.text) for message in request.messages)
         prompt += sum(injection.tokens for injection in place.given)
         new = self._injector.write(place, prompt_tokens=prompt, context_tokens=context)
         if new is None:
-            return None
+            return Found(silence=self._why_nothing(place, prompt, context))
         if new.kind is InjectionKind.WAKE_BLOCK and request.system is None and not card.takes_system:
             # The model's own system text would be lost: the same words go before the user's first message.
             new = replace(new, kind=InjectionKind.RECALL_NOTE, chain=place.path[-1].chain)
         base = card.system if request.system is None else ""
-        return replace(new, model=request.model, base_system=base)
+        return Found(new=replace(new, model=request.model, base_system=base))
+
+    def _why_nothing(self, place: Place, prompt_tokens: float, context_tokens: int) -> Silence:
+        """Say why the injector wrote nothing, by its own rules."""
+        if not place.asks:
+            return Silence.NO_QUESTION
+        if min(self._settings.context_share * context_tokens, self._settings.budget_tokens) < 1:
+            return Silence.NO_ROOM
+        if prompt_tokens > PROMPT_SHARE_MAX * context_tokens:
+            return Silence.FULL
+        given = any(injection.chain == place.path[-1].chain for injection in place.given)
+        return Silence.GIVEN_BEFORE if given else Silence.NOTHING_FOUND
 
     def _recording(
         self,
         head: RequestHead,
-        dialect: Dialect,
-        request: Request,
-        identity: Identity,
+        heard: Heard,
         place: Place,
         injections: tuple[Injection, ...],
-        plain: bytes,
+        asides: frozenset[str],
     ) -> ExchangeRecording:
-        path, reply_ref = with_refs(place.path, known=len(place.known_ids), refs=identity.refs)
+        path, reply_ref = with_refs(place.path, known=len(place.known_ids), refs=heard.identity.refs)
+        if asides:
+            said = newest_said(path)
+            if said is not None and said.chain in asides:
+                asides -= {said.chain}
+                self._ledger.pauses.said_again(place.scope, said.chain)
+            path = without_asides(path, asides)
         opening = Opening(
             exchange_id=self._new_id("exc"),
-            request=request,
-            identity=identity,
+            request=heard.request,
+            identity=heard.identity,
             place=replace(place, path=path),
             client=(head.get(b"user-agent") or b"").decode("latin-1"),
             started_at=self._clock(),
-            request_sha256=hashlib.sha256(plain).hexdigest(),
+            request_sha256=hashlib.sha256(heard.plain).hexdigest(),
             injections=injections,
             reply_ref=reply_ref,
         )
         return ExchangeRecording(
             opening=opening,
-            capture=dialect.capture(bytes_max=self._settings.capture_bytes_max),
+            capture=heard.dialect.capture(bytes_max=self._settings.capture_bytes_max),
             ledger=self._ledger,
             clock=self._clock,
             stats=self.recordings,
             deadline_s=self._settings.commit_deadline_ms / 1000,
             recorded=self._recorded,
         )
+
+
+def _silence(why: str) -> Silence:
+    return _SILENCES.get(why, Silence.SWITCHED_OFF)

@@ -15,6 +15,7 @@ from difflib import get_close_matches
 from enum import StrEnum
 
 from ltmld.core.message import Message, Role
+from ltmld.wake.boilerplate import genuine
 
 WORD = "/ltm"
 
@@ -84,7 +85,7 @@ def newest(messages: Sequence[Message]) -> Command | None:
     for message in reversed(messages):
         if message.role in (Role.SYSTEM, Role.DEVELOPER):
             continue
-        return read(message.text) if message.role is Role.USER else None
+        return read(_words(message)) if message.role is Role.USER else None
     return None
 
 
@@ -93,12 +94,18 @@ def spoken_aside(messages: Sequence[Message]) -> frozenset[int]:
     aside, answering = set(), False
     for place, message in enumerate(messages):
         if message.role is Role.USER:
-            answering = is_command(message.text)
+            answering = is_command(_words(message))
         elif message.role is not Role.ASSISTANT:
             answering = False
         if answering:
             aside.add(place)
     return frozenset(aside)
+
+
+def _words(message: Message) -> str:
+    """Return what the person wrote, where a command may stand in it: clients put their own words around that."""
+    near = WORD in message.text or is_command(message.text)
+    return genuine(message).text if near else ""
 
 
 def _first_word(text: str) -> tuple[str, str]:

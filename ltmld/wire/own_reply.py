@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -28,9 +29,13 @@ _DONE = b"data: [DONE]\n\n"
 Tree = dict[str, Any]
 
 
-def own_reply(request: Request, text: str, *, at: datetime) -> OwnReply:
-    """Return *text* as the answer to *request*, whole or streamed as it asks."""
-    return _SHAPES[request.dialect](request, text, at)
+def own_reply(request: Request, text: str, *, at: datetime, origin: str = "") -> OwnReply:
+    """Return *text* as the answer to *request*, whole or streamed as it asks; *origin* is another page's."""
+    reply = _SHAPES[request.dialect](request, text, at)
+    if not origin:
+        return reply
+    crossing = (("Access-Control-Allow-Origin", origin), ("Vary", "Origin"))
+    return replace(reply, headers=(*reply.headers, *crossing))
 
 
 def answers(dialect: str) -> bool:
