@@ -381,6 +381,6 @@ class Client(asyncio.Protocol):
         self._lingering = True
         self._backlog = b""
         self.tune()
-        if not self.transport.is_closing():
+        if not self.transport.is_closing() and self.transport.can_write_eof():  # TLS has no half of a close
             self.transport.write_eof()
         asyncio.get_running_loop().call_later(self._plane.settings.linger_s, self.transport.abort)

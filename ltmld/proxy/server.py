@@ -17,9 +17,6 @@ from ltmld.proxy.sockets import room_for
 from ltmld.proxy.stats import Stats
 from ltmld.proxy.trust import listener_identity
 
-HANDSHAKE_S = 10.0
-"""How long a client may take over the TLS handshake; a lost packet costs 1 to 3 s."""
-
 _BACKLOG = 512
 _SWEEP_S = 5.0
 _SHUT_S = 1.0
@@ -101,7 +98,7 @@ class Proxy:
             return {}
         return {
             "ssl": listener_identity(settings.tls_certificate, settings.tls_key),
-            "ssl_handshake_timeout": HANDSHAKE_S,
+            "ssl_handshake_timeout": settings.head_timeout_s,
             # Until then a slow reader gets the rest of an answer; one that has it all closes by itself.
             "ssl_shutdown_timeout": settings.idle_timeout_s,
         }
