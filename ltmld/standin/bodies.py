@@ -36,7 +36,7 @@ def tree_of(request: SeenRequest) -> Tree:
     try:
         value = scan(text, depth=1, deeper=_DEEPER).value
     except WireError as error:
-        raise WireError(_complaint(text.lstrip())) from error
+        raise WireError(_complaint(text.lstrip(" \t\n\r"))) from error
     if not isinstance(value, dict):
         raise WireError("json: cannot unmarshal into Go value of type api.ChatRequest")
     return value

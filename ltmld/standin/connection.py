@@ -174,7 +174,7 @@ class Connection(asyncio.Protocol):
     def _last(self, response: Response) -> None:
         """Write an answer before the body has come, and end the connection."""
         self._answered_early = True
-        self._transport.write(head(response, version="1.1", keep_alive=True, without_body=False))
+        self._transport.write(head(response, version="1.1", keep_alive=False, without_body=False))
         self._transport.close()
 
     def _write_at_once(

@@ -12,7 +12,7 @@ import asyncio
 import re
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 
 from ltmld.standin import refusals, shapes
@@ -89,7 +89,7 @@ class Inference:
     def _answer(self, asked: Conversation, *, thinks: bool) -> Answer:
         written = self._scripted(asked)
         if isinstance(written, Answer):
-            return written
+            return written if thinks else replace(written, thinking="")
         question = strip(asked.question).strip()
         thinking = f"The user says: {question}\n" if thinks else ""
         if written is not None:

@@ -46,12 +46,12 @@ class Routes:
             "/api/status": {"GET": models.status},
             "/api/tags": {"HEAD": models.tags, "GET": models.tags},
             "/api/ps": {"GET": models.loaded},
-            "/api/show": {"POST": models.show},
-            "/api/copy": {"POST": models.copy},
-            "/api/delete": {"DELETE": models.delete},
-            "/api/create": {"POST": models.create},
-            "/api/pull": {"POST": models.pull},
-            "/api/push": {"POST": models.push},
+            "/api/show": {"POST": _parsed(models.show)},
+            "/api/copy": {"POST": _parsed(models.copy)},
+            "/api/delete": {"DELETE": _parsed(models.delete)},
+            "/api/create": {"POST": _parsed(models.create)},
+            "/api/pull": {"POST": _parsed(models.pull)},
+            "/api/push": {"POST": _parsed(models.push)},
             "/api/me": {"POST": models.account},
             "/api/experimental/web_search": {"POST": models.search},
             "/api/experimental/web_fetch": {"POST": models.search},
@@ -88,7 +88,7 @@ class Routes:
         """Return the answer that needs no body: a blob that is there already."""
         is_blob = request.method == "POST" and request.path.startswith(_BLOBS)
         known = is_blob and request.path.removeprefix(_BLOBS) in self._catalog.blobs
-        return Response(headers=(("Connection", "close"),)) if known else None
+        return Response() if known else None
 
     def _methods(self, path: str) -> dict[str, Route] | None:
         if path in self._table:
@@ -145,6 +145,19 @@ class Routes:
             return Response(media=NATIVE, body=body)
         writing = ChatWriting(spoken=self._inference.rendered(asked))
         return Response(media=PLAIN, body=writing.rendered(asked.prompt))
+
+
+def _parsed(route: Route) -> Route:
+    """Return *route* for bodies that can be read, and Ollama's words for others."""
+
+    def answered(request: SeenRequest) -> Response:
+        try:
+            tree_of(request)
+        except WireError as error:
+            return Response(status=400, media=NATIVE, body=dialects.native_error(400, str(error)))
+        return route(request)
+
+    return answered
 
 
 def _refusal(dialect: Dialect, asked: Conversation, model: Model) -> Refusal | None:

@@ -9,26 +9,54 @@ from typing import Any
 import ollama
 import pytest
 
+from ltmld.standin.conversation import Conversation
+from ltmld.standin.faults import Fault
 from ltmld.standin.server import StandIn, running_standin
-from tests.standin.wires import wire_to
+from ltmld.standin.speech import Answer
+from ltmld.standin.tools import Call
+from tests.standin.wires import post, wire_to
 from tests.support.recordings import Half, recorded
 
-FULL = (
-    *("tiny", "tiny-slow", "tiny-tool", "tiny-think", "tiny-embed", "tiny-copy0", "tiny-copy1"),
-    *("tiny-copy2", "tiny-copy3"),
-)
+_PLAIN, _SLOW = ("completion", "insert"), ("completion",)
+MODELS = {
+    "tiny": _PLAIN,
+    "tiny-slow": _SLOW,
+    "tiny-tool": ("completion", "tools"),
+    "tiny-think": ("completion", "thinking"),
+    "tiny-embed": ("embedding",),
+    **{f"tiny-copy{number}": _PLAIN for number in range(4)},
+}
 INFERENCE = (
     *(
         "chat-stream",
+        "chat-stream-http10",
         "chat-load",
         "chat-debug-render",
         "chat-format-json",
         "chat-options",
-        "chat-model-case-tag",
     ),
-    *("body-invalid-utf8", "generate-stream", "generate-load", "generate-system"),
+    *(
+        "chat-model-case-tag",
+        "chat-full-name",
+        "chat-unknown-option",
+        "chat-logprobs",
+        "chat-long-prompt-truncate",
+    ),
+    *("chat-format-schema-stream", "chat-slow-stream", "after-cancel", "concurrent-1", "body-invalid-utf8"),
+    *("chat-think-false", "chat-think-level", "chat-think-nonstream"),
+    *("chat-tools-nonstream", "chat-tools-result-turn", "chat-tools-stream"),
+    *(
+        "generate-stream",
+        "generate-load",
+        "generate-system",
+        "generate-raw",
+        "generate-stop",
+        "generate-suffix",
+    ),
+    *("generate-format-schema", "keep-alive-forever"),
     *("v1-chat-stream", "v1-chat-stream-usage", "v1-chat-nonstream", "v1-chat-parts", "v1-chat-json-schema"),
-    "chat-stream-http10",
+    *("v1-chat-logprobs", "v1-chat-think-stream", "v1-chat-tools", "v1-chat-tools-stream"),
+    *("v1-responses", "v1-responses-zstd", "v1-messages-beta-query", "queue-messages-0"),
 )
 REFUSED = (
     *("chat-bad-json", "chat-empty-body", "chat-no-model", "chat-wrong-type", "chat-unknown-model"),
@@ -36,7 +64,33 @@ REFUSED = (
     *("v1-chat-bad-json", "v1-chat-no-messages", "v1-chat-unknown-model", "v1-chat-unknown-model-stream"),
     *("show-missing", "show-nomodel", "v1-model-unknown", "trailing-slash-post"),
     *("post-root-405", "head-ps-405", "options-no-origin", "pprof"),
+    *(
+        "chat-bad-keepalive",
+        "chat-bad-option-type",
+        "chat-embed-model",
+        "chat-format-bad",
+        "chat-image-bad-b64",
+    ),
+    *(
+        "chat-tools-unsupported",
+        "generate-bad-template",
+        "generate-embed-model",
+        "generate-suffix-unsupported",
+    ),
+    *(
+        "cloud-model-disabled",
+        "content-encoding-gzip",
+        "embed-too-long-notruncate",
+        "v1-chat-error-embed-model",
+    ),
+    *("v1-completions-bad-json", "v1-embeddings-bad", "v1-responses-unknown-model", "v1-audio-nofile"),
+    *("v1-messages-count-tokens-404", "v1-model-encoded-slash", "copy-missing", "delete-missing"),
+    *("blob-head-missing", "blob-post-mismatch", "me-offline", "web-search-offline", "no-content-type"),
+    *("urlencoded-content-type", "request-chunked-body"),
 )
+CHUNKED_REFUSED = ("chat-image-unsupported",)
+UNLIKE_IN_WORDS = ("chat-wrong-type",)
+CHANGED = ("copy", "create-nostream", "pull-offline", "pull-offline-nostream")
 SHOWN = (
     *("get-root", "head-root", "get-version", "get-status", "show-name-field", "keepalive-seq-2", "v1-model"),
     *("embed-empty", "embed-noinput", "embeddings-empty", "v1-embeddings"),
@@ -46,15 +100,21 @@ BARE = ("tags", "head-tags", "ps-empty")
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[StandIn]:
-    story = " Once upon a time there was tiny model , made of zeros & ones 🌍 stopped ."
-    with running_standin(
-        models=FULL, system="You are tiny.", script=lambda asked: _story(asked, story)
-    ) as standin:
+    with running_standin(models=MODELS, system="You are tiny.", script=_story) as standin:
         yield standin
 
 
-def _story(asked: Any, story: str) -> str | None:
-    return None if asked.schema else story
+def _story(asked: Conversation) -> Answer | str | None:
+    """Say what the recorded models say."""
+    match asked.model:
+        case "tiny-tool":
+            return Answer(calls=(Call(name="get_weather", arguments={"city": "Paris"}),))
+        case "tiny-think":
+            return Answer(thinking="The user wants something simple.\n", text="The answer is forty-two!")
+        case _ if asked.schema:
+            return None
+        case _:
+            return " Once upon a time there was tiny model , made of zeros & ones 🌍 stopped ."
 
 
 @pytest.fixture(scope="module")
@@ -92,13 +152,20 @@ def documents(answer: Half) -> list[Any]:
     if "json" not in media and media != "text/event-stream":
         return [text]
     lines = [line.removeprefix("data: ") for line in text.split("\n") if line.strip()]
-    return [line if line == "[DONE]" else json.loads(line) for line in lines]
+    return [line if line == "[DONE]" or line.startswith("event: ") else json.loads(line) for line in lines]
 
 
 def varied(found: list[Any]) -> list[Any]:
     """Return the shapes of the documents, each run of equal ones once: answers may be longer or shorter."""
     shapes = [shape(document) if not isinstance(document, str) else document for document in found]
-    return [item for index, item in enumerate(shapes) if index == 0 or item != shapes[index - 1]]
+    # An event's name and its document come and go together.
+    steps = [each for each in shapes if not (isinstance(each, str) and each.startswith("event: "))]
+    names = [each for each in shapes if each not in steps]
+    return [*_once(steps), *_once(names)]
+
+
+def _once(items: list[Any]) -> list[Any]:
+    return [item for index, item in enumerate(items) if index == 0 or item != items[index - 1]]
 
 
 def assert_alike(answer: Half, real: Half) -> None:
@@ -109,7 +176,7 @@ def assert_alike(answer: Half, real: Half) -> None:
     assert answer.body[-2:].count(b"\n") == real.body[-2:].count(b"\n")
 
 
-@pytest.mark.parametrize("name", INFERENCE + REFUSED)
+@pytest.mark.parametrize("name", INFERENCE + REFUSED + CHUNKED_REFUSED + CHANGED)
 def test_an_answer_has_the_shape_that_was_recorded(server: StandIn, name: str) -> None:
     assert_alike(*exchanged(server, name))
 
@@ -117,10 +184,16 @@ def test_an_answer_has_the_shape_that_was_recorded(server: StandIn, name: str) -
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_refusal_has_the_length_of_its_own_words(server: StandIn, name: str) -> None:
     answer, real = exchanged(server, name)
-    if not name.startswith("head"):
+    if recorded(name).method != "HEAD":
         assert int(answer.header("Content-Length")) == len(answer.body)
-    if name not in ("chat-wrong-type", "generate-bad-json"):
+    if name not in UNLIKE_IN_WORDS:
         assert answer.body == real.body
+
+
+@pytest.mark.parametrize("name", CHUNKED_REFUSED)
+def test_the_runners_own_refusal_is_passed_on_in_a_chunk(server: StandIn, name: str) -> None:
+    answer, real = exchanged(server, name)
+    assert answer.pieces == real.pieces
 
 
 @pytest.mark.parametrize("name", SHOWN)
@@ -185,3 +258,28 @@ def test_the_end_of_a_limited_answer_says_length(server: StandIn) -> None:
     answer, real = exchanged(server, "generate-system")
     assert documents(answer)[0]["done_reason"] == documents(real)[0]["done_reason"] == "length"
     assert documents(answer)[0]["eval_count"] == documents(real)[0]["eval_count"] == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        *((name, Fault.BUSY) for name in ("queue-2", "queue-v1-2", "queue-messages-2")),
+        *((f"midstream-error-{kind}", Fault.MIDSTREAM_ERROR) for kind in ("chat", "generate")),
+        *((f"midstream-error-v1-{kind}", Fault.MIDSTREAM_ERROR) for kind in ("messages", "responses")),
+    ],
+)
+def test_what_goes_wrong_on_demand_goes_wrong_as_it_was_recorded(name: str, fault: Fault) -> None:
+    with running_standin(models=MODELS, script=_story, faults=[fault]) as standin:
+        assert_alike(*exchanged(standin, name))
+
+
+def test_a_prompt_that_is_too_long_is_refused_where_it_may_not_be_cut(server: StandIn) -> None:
+    real = recorded("prestream-error-generate").response
+    with wire_to(server.port) as wire:
+        asked = {"model": "tiny", "prompt": "word " * 90, "truncate": False, "options": {"num_ctx": 64}}
+        wire.send(post("/api/generate", json.dumps(asked).encode()))
+        answer = wire.read_answer()
+    assert_alike(answer, real)
+    ours, theirs = (json.loads(json.loads(half.body)["error"])["error"] for half in (answer, real))
+    assert list(ours) == list(theirs)
+    assert ours["type"] == theirs["type"]

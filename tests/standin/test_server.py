@@ -55,7 +55,9 @@ def test_the_official_clients_are_at_home() -> None:
 def test_requests_sent_at_once_are_answered_in_order_on_one_connection() -> None:
     with running_standin(token_delay_s=0.001) as standin, wire_to(standin.port) as wire:
         wire.send(
-            post("/api/chat", HI) + b"GET /api/version HTTP/1.1\r\nHost: localhost\r\n\r\n" + post("/api/chat", HI)
+            post("/api/chat", HI)
+            + b"GET /api/version HTTP/1.1\r\nHost: localhost\r\n\r\n"
+            + post("/api/chat", HI)
         )
         medias = [wire.read_answer().header("Content-Type") for _ in range(3)]
         assert medias == ["application/x-ndjson", "application/json; charset=utf-8", "application/x-ndjson"]

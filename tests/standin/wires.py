@@ -33,7 +33,8 @@ class Wire:
         if parsed.chunked:
             return half(head + self.until(b"0\r\n\r\n"))
         if not parsed.header("Content-Length"):
-            return half(head + (b"" if method == "HEAD" else self.until_closed()))
+            nothing = method == "HEAD" or parsed.status == 204
+            return half(head + (b"" if nothing else self.until_closed()))
         length = 0 if method == "HEAD" else int(parsed.header("Content-Length"))
         while len(self.spare) < length:
             self._more()
@@ -85,4 +86,8 @@ def wire_to(port: int) -> Iterator[Wire]:
 
 def post(path: str, body: bytes) -> bytes:
     """Return the bytes of a POST."""
-    return b"POST %b HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%b" % (path.encode(), len(body), body)
+    return b"POST %b HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%b" % (
+        path.encode(),
+        len(body),
+        body,
+    )
