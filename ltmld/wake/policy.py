@@ -2,26 +2,33 @@
 
 Rules:
 1. Undecided means pass through: a request that is not understood as talk is neither recorded nor changed.
-2. The fingerprints of clients' background requests are data (``fingerprints.toml``), not code.
-3. A person's header (``X-LTMLD-Memory: off|read|write``) can only narrow what settings allow.
+2. The fingerprints of clients' background requests are data (``fingerprints.toml``), not code, and are compared with
+   the user's own words: retrieved documents before a real question do not make it a background request.
+3. A header (``X-LTMLD-Memory: off|read|write``, ``X-LTMLD-Task``) can only narrow what settings allow.
+4. A model in Ollama's cloud gets nothing and gives nothing, unless ``wake.cloud`` allows it.
 """
 
 from __future__ import annotations
 
-import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib import resources
 from typing import TYPE_CHECKING
 
-from ltmld.core.message import Role
+from ltmld.core.message import Message, Role
+from ltmld.wake.boilerplate import turns
+from ltmld.wake.fingerprint import Fingerprint, Said
+from ltmld.wake.fingerprints import shipped
 
 if TYPE_CHECKING:
     from ltmld.config import WakeSettings
+    from ltmld.core.ports import RequestHead
     from ltmld.wire.dialect import Request
 
 # A reply of at most this many tokens is a probe or a title, never talk (Claude Code asks 1, Continue 16).
-_PROBE_TOKENS_MAX = 20
+PROBE_TOKENS_MAX = 20
+_TASK_HEADER = b"x-ltmld-task"
+# How Open WebUI writes a name that it does not know: versions before 0.10 send it as it stands.
+_UNFILLED = "{{"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,9 +47,18 @@ class Decision:
         return not (self.record or self.inject)
 
 
-def decide(request: Request, *, mode: str, settings: WakeSettings) -> Decision:
+def decide(
+    request: Request,
+    *,
+    mode: str,
+    settings: WakeSettings,
+    head: RequestHead | None = None,
+    fingerprints: Sequence[Fingerprint] | None = None,
+) -> Decision:
     """Decide about one parsed request; *mode* is the ``X-LTMLD-Memory`` header."""
-    reason = _not_talk(request) or background(request)
+    spoken = [message for _, message in turns(request.messages)]
+    known = shipped() if fingerprints is None else fingerprints
+    reason = _not_talk(request, spoken) or background(request, spoken, head=head, fingerprints=known)
     if reason:
         return Decision(record=False, inject=False, why=reason, talk=False)
     if is_cloud(request.model) and not settings.cloud:
@@ -55,6 +71,37 @@ def decide(request: Request, *, mode: str, settings: WakeSettings) -> Decision:
     )
 
 
+def is_cloud(model: str) -> bool:
+    """Tell whether Ollama would send this model's prompt to its cloud, by the name."""
+    return model.lower().endswith((":cloud", "-cloud"))
+
+
+def background(
+    request: Request,
+    spoken: Sequence[Message],
+    *,
+    head: RequestHead | None,
+    fingerprints: Sequence[Fingerprint],
+) -> str:
+    """Name the background task that a client's own request is, or return an empty string."""
+
+    def header(name: str) -> str:
+        value = head.get(name.encode("latin-1", "replace")) if head else None
+        return (value or b"").decode("latin-1").strip()
+
+    task = header(_TASK_HEADER.decode())
+    if task and not task.startswith(_UNFILLED):
+        return f"task {task[:100]}"
+    users = [message.text for message in spoken if message.role is Role.USER]
+    said = Said(
+        user=users[-1].strip() if users else "",
+        system=(request.system or "").strip(),
+        alone=len(spoken) == 1,
+        header=header,
+    )
+    return next((mark.name for mark in fingerprints if mark.matches(said)), "")
+
+
 def _obstacle(request: Request) -> str:
     """Say why nothing may be put into a request that is otherwise talk."""
     if request.injected:
@@ -63,61 +110,20 @@ def _obstacle(request: Request) -> str:
     return "continues by context" if request.context_sha256 else ""
 
 
-def is_cloud(model: str) -> bool:
-    """Tell whether Ollama would send this model's prompt to its cloud, by the name."""
-    return model.lower().endswith((":cloud", "-cloud"))
-
-
-def background(request: Request) -> str:
-    """Name the background task that a client's own request is, or return an empty string."""
-    users = [message.text for message in request.messages if message.role is Role.USER]
-    last = users[-1].lstrip() if users else ""
-    system = request.system or ""
-    for mark in _fingerprints():
-        text = system if mark.where == "system" else last
-        if text.startswith(mark.text) if mark.starts else mark.text in text:
-            return mark.name
-    if len(request.messages) == 1 and last.startswith("### Task:") and "<chat_history>" in last:
-        return "background task of a client"
-    return ""
-
-
-def _not_talk(request: Request) -> str:
+def _not_talk(request: Request, spoken: Sequence[Message]) -> str:
     if request.empty:
         return "load or unload"
     for flag in ("raw", "suffix", "template", "debug_render"):
         if getattr(request, flag):
             return flag
-    if not any(message.role is Role.USER and _content(message) for message in request.messages):
+    if not any(message.role is Role.USER and _content(message) for message in spoken):
         return "nothing said by a user"
-    if request.reply_tokens_max is not None and 0 < request.reply_tokens_max <= _PROBE_TOKENS_MAX:
+    if request.reply_tokens_max is not None and 0 < request.reply_tokens_max <= PROBE_TOKENS_MAX:
         return "probe"
-    if request.has_format and len(request.messages) == 1:
+    if request.has_format and len(spoken) == 1:
         return "structured one-shot"
     return ""
 
 
-def _content(message: object) -> bool:
-    return bool(getattr(message, "text", "").strip() or getattr(message, "attachments", ()))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Fingerprint:
-    name: str
-    where: str
-    starts: bool
-    text: str
-
-
-@cache
-def _fingerprints() -> tuple[_Fingerprint, ...]:
-    tree = tomllib.loads(resources.files("ltmld.wake").joinpath("fingerprints.toml").read_text("utf-8"))
-    return tuple(
-        _Fingerprint(
-            name=entry["name"],
-            where=entry.get("where", "user"),
-            starts="starts" in entry,
-            text=entry.get("starts") or entry["contains"],
-        )
-        for entry in tree["fingerprint"]
-    )
+def _content(message: Message) -> bool:
+    return bool(message.text.strip() or message.attachments)

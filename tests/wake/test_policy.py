@@ -22,7 +22,7 @@ HELLO = ("user", "My dog is called Rex.")
         ([HELLO], {"_debug_render_only": True}),
         ([HELLO], {"format": {"type": "object"}}),
         ([("user", "### Task:\nGenerate a concise, 3-5 word title")], {}),
-        ([("user", "### Task:\nDo the new thing\n<chat_history>\n</chat_history>")], {}),
+        ([("user", "### Task:\nDo the new thing\n### Output:\n<chat_history>\n</chat_history>")], {}),
         ([("system", "You are a title generator. You output ONLY a thread title."), HELLO], {}),
     ],
 )
@@ -40,7 +40,8 @@ def test_talk_is_recorded_and_remembered() -> None:
 
 def test_a_real_turn_with_retrieved_context_is_not_taken_for_a_background_task() -> None:
     words = (
-        "### Task:\nRespond to the user query using the provided context.\n<context></context>\nHow is Rex?"
+        "### Task:\nRespond to the user query using the provided context.\n### Output:\nBe clear.\n"
+        '<context>\n<source id="1"><document>Warmup</document></source>\n</context>\nHow is Rex?'
     )
     assert decide(a_request(("user", words)), mode="", settings=WakeSettings()).record
 
