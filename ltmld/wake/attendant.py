@@ -27,6 +27,7 @@ from ltmld.wake.accounts import Accounts
 from ltmld.wake.asides import newest_said, without_asides
 from ltmld.wake.clerk import FAILED
 from ltmld.wake.commands import spoken_aside
+from ltmld.wake.fingerprints import Fingerprints
 from ltmld.wake.hearing import ASIDE_BYTES, Heard, hear
 from ltmld.wake.identity import path_of, thread_key_of, with_refs
 from ltmld.wake.injector import PROMPT_SHARE_MAX, Injector, Place, with_injection
@@ -105,7 +106,9 @@ class WakeAttendant:
         new_id: NewId,
         recorded: Callable[[], None] = lambda: None,
         clerk: Clerk | None = None,
+        fingerprints: Fingerprints | None = None,
     ) -> None:
+        self.fingerprints = fingerprints or Fingerprints()
         self.stats = AttendStats()
         self.recordings = RecordingStats()
         self._ledger = ledger
@@ -148,7 +151,12 @@ class WakeAttendant:
         passing = Plan(body=body)
         try:
             heard = await hear(
-                head, body, settings=self._settings, body_bytes_max=self._body_bytes_max, pool=self._places
+                head,
+                body,
+                settings=self._settings,
+                fingerprints=self.fingerprints.current(),
+                body_bytes_max=self._body_bytes_max,
+                pool=self._places,
             )
             passing = heard.passing
             self.stats.looked_into += 1

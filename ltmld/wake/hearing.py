@@ -21,11 +21,15 @@ from ltmld.wire.dialect import dialect_for
 from ltmld.wire.encoding import decoded
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from concurrent.futures import Executor
 
     from ltmld.config import WakeSettings
     from ltmld.core.ports import RequestHead
+    from ltmld.wake.fingerprint import Fingerprint
     from ltmld.wire.dialect import Dialect, Request
+
+    _Judged = Callable[[Request, str], Decision]
 
 # Parsing a megabyte takes 5 to 90 ms (many messages, or one image): from here on it is done beside the event loop.
 ASIDE_BYTES = 256 * 1024
@@ -57,7 +61,13 @@ class Heard:
 
 
 async def hear(
-    head: RequestHead, body: bytes, *, settings: WakeSettings, body_bytes_max: int, pool: Executor
+    head: RequestHead,
+    body: bytes,
+    *,
+    settings: WakeSettings,
+    fingerprints: Sequence[Fingerprint],
+    body_bytes_max: int,
+    pool: Executor,
 ) -> Heard:
     """Read and decide; a large body in *pool*, so that the event loop goes on.
 
@@ -65,15 +75,20 @@ async def hear(
         WireError: the body is not understood, and passes untouched.
     """
 
+    def judged(request: Request, mode: str) -> Decision:
+        return decide(request, mode=mode, settings=settings, head=head, fingerprints=fingerprints)
+
     def heard() -> Heard:
-        return _heard(head, body, settings=settings, body_bytes_max=body_bytes_max)
+        return _heard(head, body, settings=settings, body_bytes_max=body_bytes_max, judged=judged)
 
     if len(body) <= ASIDE_BYTES:
         return heard()
     return await asyncio.get_running_loop().run_in_executor(pool, heard)
 
 
-def _heard(head: RequestHead, body: bytes, *, settings: WakeSettings, body_bytes_max: int) -> Heard:
+def _heard(
+    head: RequestHead, body: bytes, *, settings: WakeSettings, body_bytes_max: int, judged: _Judged
+) -> Heard:
     dialect = dialect_for(head.method, head.path)
     assert dialect is not None  # noqa: S101 - looks_into said so
     coding = (head.get(b"content-encoding") or b"").decode("latin-1")
@@ -84,7 +99,7 @@ def _heard(head: RequestHead, body: bytes, *, settings: WakeSettings, body_bytes
         dialect=dialect,
         request=request,
         identity=identity,
-        decision=decide(request, mode=identity.mode, settings=settings),
+        decision=judged(request, identity.mode),
         passing=Plan(body=body),
         plain=plain,
         coded=bool(coding),
@@ -97,17 +112,17 @@ def _heard(head: RequestHead, body: bytes, *, settings: WakeSettings, body_bytes
     command = newest(request.messages)
     if command is not None:
         return replace(found, command=command)
-    return _without(found, aside, settings)
+    return _without(found, aside, judged)
 
 
-def _without(found: Heard, aside: frozenset[int], settings: WakeSettings) -> Heard:
+def _without(found: Heard, aside: frozenset[int], judged: _Judged) -> Heard:
     """Return the request as it would have come had nobody asked anything."""
     less = found.dialect.inject(found.request, block="", base_system="", notes={}, drop=aside)
     request = found.dialect.parse(less)
     return replace(
         found,
         request=request,
-        decision=decide(request, mode=found.identity.mode, settings=settings),
+        decision=judged(request, found.identity.mode),
         passing=Plan(body=less, drop_headers=_CODING if found.coded else frozenset()),
         plain=less,
         coded=found.coded,
