@@ -7,14 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from ltmld.errors import WireError
-from ltmld.standin.seen import SeenRequest
+from ltmld.standin.seen import UNPACKED_BYTES_MAX, SeenRequest
 from ltmld.wire.encoding import decoded
 from ltmld.wire.json_text import scan
 
 Tree = Mapping[str, Any]
-
-# Ollama's own limit on what a zstd body may unpack to.
-UNPACKED_BYTES_MAX = 20 << 20
 
 # Keys inside messages are found in any case too.
 _DEEPER = {"messages": 3}

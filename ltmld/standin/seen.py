@@ -8,10 +8,13 @@ from functools import cached_property
 from typing import Any
 
 from ltmld.errors import WireError
+from ltmld.wire.encoding import decoded
 from ltmld.wire.json_text import scan
 
 # Enough for a benchmark's warm-up; a long run keeps only the latest.
 REQUESTS_MAX = 10_000
+# Ollama's own limit on what a zstd body may unpack to.
+UNPACKED_BYTES_MAX = 20 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,19 +40,26 @@ class SeenRequest:
 
     @cached_property
     def tree(self) -> Mapping[str, Any]:
-        """The body's JSON object, empty when it holds none."""
+        """The body's JSON object, unpacked where it came packed, empty when it holds none."""
         try:
-            value = scan(self.body.decode("utf-8", "replace"), depth=1).value
+            plain = decoded(self.body, self.header("Content-Encoding"), UNPACKED_BYTES_MAX)
+            value = scan(plain.decode("utf-8", "replace"), depth=1).value
         except WireError:
             return {}
         return value if isinstance(value, dict) else {}
 
     @cached_property
     def prompt(self) -> str:
-        """Everything a model would be told: system text, messages, prompt."""
-        texts = [self.tree.get("system"), self.tree.get("prompt")]
-        for message in self.tree.get("messages") or []:
-            content = message.get("content")
-            parts = content if isinstance(content, list) else [{"text": content}]
-            texts += [part.get("text") for part in parts]
-        return "\n\n".join(text for text in texts if isinstance(text, str) and text)
+        """Everything a model would be told: system text, instructions, messages, prompt."""
+        tree = self.tree
+        told = [tree.get(name) for name in ("system", "instructions", "prompt")]
+        given = tree.get("input")
+        items = [*(tree.get("messages") or []), *(given if isinstance(given, list) else [given])]
+        told += [item.get("content") if isinstance(item, dict) else item for item in items]
+        return "\n\n".join(text for each in told for text in _texts(each))
+
+
+def _texts(content: Any) -> list[str]:
+    parts = content if isinstance(content, list) else [content]
+    texts = [part.get("text") if isinstance(part, dict) else part for part in parts]
+    return [text for text in texts if isinstance(text, str) and text]
