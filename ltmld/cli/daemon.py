@@ -109,10 +109,17 @@ def _memory_lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
     if ledger["outbox_depth"]:
         rows.append(("index", f"{ledger['outbox_depth']} changes wait to be indexed"))
     rows.extend((f"scope {name}", _counts(counts)) for name, counts in facts["scopes"].items())
+    rows.extend(("fingerprints", problem) for problem in _problems(facts))
     rows.append(("last sleep", _sleep_line(facts["sleep"]["last"])))
     if facts["sleep"]["running"]:
         rows.append(("sleeping now", _sleep_line(facts["sleep"]["running"])))
     return rows
+
+
+def _problems(facts: dict[str, Any]) -> list[str]:
+    """Return what is wrong with the user's own fingerprints."""
+    own = facts["wake"].get("fingerprints", {})
+    return [f"{own['file']}: {problem}" for problem in own.get("problems", [])]
 
 
 def _counts(counts: dict[str, int]) -> str:
