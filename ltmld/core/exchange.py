@@ -106,7 +106,8 @@ class Placement:
     then these are the chains of the path's messages in the thread, to be used instead of their own. After a
     generate's ``context`` they are the chains of the messages that the client does not resend. ``skipped`` counts
     the messages at the front of such a window that are none of the thread's: what the client put in place of the
-    ones it dropped.
+    ones it dropped. ``key`` is the thread's own where the request named none. ``went_on``
+    tells of a path with one message of the user that the thread has more of theirs.
     """
 
     thread_id: str
@@ -114,6 +115,8 @@ class Placement:
     message_ids: tuple[str, ...]
     chains: tuple[str, ...] = ()
     skipped: int = 0
+    key: str = ""
+    went_on: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

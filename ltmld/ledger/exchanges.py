@@ -8,6 +8,8 @@ Rules:
 2. The same exchange twice is one exchange.
 3. One transaction: thread, exchange, messages, retractions, injections and the rows for the index.
 4. A reply without words and without tool calls is no message; what the user said is recorded all the same.
+5. What stands before the last answer of a path and is new was said elsewhere, or before ltmld: it is marked as
+   backfilled, once.
 """
 
 from __future__ import annotations
@@ -22,11 +24,14 @@ from ltmld.core.clock import NewId
 from ltmld.core.exchange import Outcome, PathMessage, Recorded, Turn
 from ltmld.core.message import Attachment, Message, Role, ToolCall
 from ltmld.errors import NotFoundError
-from ltmld.ledger import branches, injections, openings, outbox, threads, windows
+from ltmld.ledger import branches, injections, openings, outbox, pairs, threads, windows
 from ltmld.ledger.spelling import clean, dumped, loaded_list, packed, stamp, unpacked
 
 # SQLite's integers have 64 bits.
 COUNT_END = 2**63
+
+BY_HAND = "ltmld.remember"
+"""The dialect of what a person tells ltmld directly; see ``remembering``."""
 
 _EXISTING = "SELECT thread_id, reply_message_id FROM exchanges WHERE id = ?"
 
@@ -51,10 +56,10 @@ _ADD_EXCHANGE = """
 _ADD_MESSAGE = """
     INSERT INTO messages (
         id, scope, thread_id, exchange_id, parent_id, ordinal, chain, role, speaker, text, attachments,
-        tool_calls, tool_call_id, at, ref
+        tool_calls, tool_call_id, at, ref, backfilled
     ) VALUES (
         :id, :scope, :thread_id, :exchange_id, :parent_id, :ordinal, :chain, :role, :speaker, :text,
-        :attachments, :tool_calls, :tool_call_id, :at, :ref
+        :attachments, :tool_calls, :tool_call_id, :at, :ref, :backfilled
     )
 """
 
@@ -81,6 +86,8 @@ class _New:
     parent_id: str | None
     ordinal: int
     said: PathMessage
+    mark: str
+    backfilled: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,25 +111,18 @@ def record(connection: sqlite3.Connection, turn: Turn, *, new_id: NewId, now: da
         return recorded
     thread_id = threads.opened(
         connection,
-        thread_id=openings.thread_of(connection, turn),
+        thread_id=openings.thread_of(connection, turn, new_id=new_id),
         scope=turn.scope,
         key=turn.thread_key,
-        started_at=turn.started_at,
-        last_at=turn.finished_at,
+        started_at=(turn.path[0].at if turn.path else None) or turn.started_at,
+        last_at=turn.reply_at or turn.finished_at,
     )
     turn = _in_its_thread(connection, replace(turn, thread_id=thread_id))
     walk = _walked(connection, turn, new_id)
     add_exchange(connection, exchange_row(turn, prompt_id=walk.prompt_id, reply_id=walk.reply_id, now=now))
     add_messages(connection, [_message_row(turn, new) for new in walk.new])
-    branches.settle(
-        connection,
-        exchange_id=turn.exchange_id,
-        scope=turn.scope,
-        known_ids=walk.known_ids,
-        new_ids=[new.id for new in walk.new],
-        partial_reply_id=None if turn.outcome is Outcome.COMPLETED else walk.reply_id,
-        at=now,
-    )
+    pairs.add(connection, turn.scope, [(new.mark, new.id) for new in walk.new])
+    branches.settle(connection, _shown_by(turn, walk), at=now)
     injections.add(connection, turn)
     return Recorded(
         exchange_id=turn.exchange_id,
@@ -221,6 +221,20 @@ def _in_its_thread(connection: sqlite3.Connection, turn: Turn) -> Turn:
     return turn if window is None else windows.continued(turn, window)
 
 
+def _shown_by(turn: Turn, walk: _Walk) -> branches.Shown:
+    return branches.Shown(
+        exchange_id=turn.exchange_id,
+        scope=turn.scope,
+        thread_id=turn.thread_id,
+        # What is remembered by hand stands side by side under one key; nothing of it takes another's place.
+        keyed=bool(turn.thread_key) and turn.dialect != BY_HAND,
+        known_ids=walk.known_ids,
+        new_ids=[new.id for new in walk.new],
+        partial_reply_id=None if turn.outcome is Outcome.COMPLETED else walk.reply_id,
+        started_at=turn.started_at,
+    )
+
+
 def _walked(connection: sqlite3.Connection, turn: Turn, new_id: NewId) -> _Walk:
     path = (*turn.path, *_reply(turn))
     chains = [said.chain for said in path]
@@ -229,11 +243,20 @@ def _walked(connection: sqlite3.Connection, turn: Turn, new_id: NewId) -> _Walk:
     depth = max((place + 1 for place, one in enumerate(chains) if one in known), default=0)
     parent_id = known[chains[depth - 1]] if depth else None
     ordinal = _ordinal(connection, parent_id)
+    heard = _heard_from(turn.path)
     new: list[_New] = []
-    for said in path[depth:]:
+    for place, said in enumerate(path[depth:], depth):
         ordinal += 1
-        new.append(_New(id=new_id("msg"), parent_id=parent_id, ordinal=ordinal, said=said))
-        parent_id = new[-1].id
+        made = _New(
+            id=new_id("msg"),
+            parent_id=parent_id,
+            ordinal=ordinal,
+            said=said,
+            mark=pairs.mark(path[place - 1].message, said.message) if place else "",
+            backfilled=place < heard,
+        )
+        new.append(made)
+        parent_id = made.id
     ids = {**known, **{one.said.chain: one.id for one in new}}
     return _Walk(
         known_ids=tuple(known.values()),
@@ -241,6 +264,12 @@ def _walked(connection: sqlite3.Connection, turn: Turn, new_id: NewId) -> _Walk:
         prompt_id=ids[turn.path[-1].chain] if turn.path else None,
         reply_id=ids[turn.reply_chain] if len(path) > len(turn.path) else None,
     )
+
+
+def _heard_from(path: Sequence[PathMessage]) -> int:
+    """Return from where on a path is what was said just now: after the last answer in it."""
+    answers = [place for place, said in enumerate(path) if said.message.role is Role.ASSISTANT]
+    return answers[-1] + 1 if answers else 0
 
 
 def _reply(turn: Turn) -> tuple[PathMessage, ...]:
@@ -276,6 +305,7 @@ def _message_row(turn: Turn, new: _New) -> dict[str, Any]:
         "tool_call_id": clean(message.tool_call_id),
         "at": stamp(said.at or turn.started_at),
         "ref": clean(said.ref),
+        "backfilled": int(new.backfilled),
     }
 
 
@@ -293,4 +323,5 @@ def _shown(row: sqlite3.Row) -> dict[str, Any]:
     shown["attachments"] = loaded_list(shown["attachments"])
     shown["tool_calls"] = loaded_list(shown["tool_calls"])
     shown["retracted"] = bool(shown["retracted"])
+    shown["backfilled"] = bool(shown["backfilled"])
     return shown

@@ -161,6 +161,8 @@ def _rows(
             "tool_call_id": "",
             "at": stamp(line.at),
             "ref": clean(line.ref),
+            # Its time is known: nothing has to be guessed about it.
+            "backfilled": 0,
         }
         rows.append(row)
         parent_id = row["id"]

@@ -31,6 +31,8 @@ _AT_CHAINS = """
     ORDER BY steps.key, injections.rowid
 """
 
+_LAST_BLOCK = "SELECT * FROM injections WHERE thread_id = ? AND kind = ? ORDER BY rowid DESC LIMIT 1"
+
 _OF_EXCHANGE = """
     SELECT injections.*
     FROM exchange_injections JOIN injections ON injections.id = exchange_injections.injection_id
@@ -60,10 +62,18 @@ def add(connection: sqlite3.Connection, turn: Turn) -> None:
         connection.execute(_NOTE, (turn.exchange_id, one.id))
 
 
-def at_chains(connection: sqlite3.Connection, thread_id: str, chains: Sequence[str]) -> list[Injection]:
-    """Return what is to be replayed on a path with these chains, in the path's order."""
+def at_chains(
+    connection: sqlite3.Connection, thread_id: str, chains: Sequence[str], *, window: bool = False
+) -> list[Injection]:
+    """Return what is to be replayed on a path with these chains, in the path's order.
+
+    A *window* of the thread has lost the message that the wake block was given at, and keeps the block.
+    """
     values = {"thread_id": thread_id, "chains": dumped(chains)}
     found: dict[tuple[str, str], Injection] = {}
+    if window:
+        for row in connection.execute(_LAST_BLOCK, (thread_id, InjectionKind.WAKE_BLOCK.value)):
+            found[row["chain"], row["kind"]] = _injection(row)
     for row in connection.execute(_AT_CHAINS, values):
         found.setdefault((row["chain"], row["kind"]), _injection(row))
     return list(found.values())

@@ -109,10 +109,10 @@ class Ledger:
         """Record *turn*: every message of it once; see ``exchanges``."""
         return self.submit_turn(turn).result()
 
-    def injections(self, thread_id: str, chains: Sequence[str]) -> list[Injection]:
-        """Return what is to be replayed on a path with these chains."""
+    def injections(self, thread_id: str, chains: Sequence[str], *, window: bool = False) -> list[Injection]:
+        """Return what is to be replayed on a path with these chains, or on a *window* of the thread."""
         with self._readers.snapshot() as connection:
-            return injections.at_chains(connection, thread_id, chains)
+            return injections.at_chains(connection, thread_id, chains, window=window)
 
     def messages(self, ids: Sequence[str]) -> list[StoredMessage]:
         """Return messages in the order of *ids*; unknown ones are left out."""

@@ -24,7 +24,7 @@ from ltmld.ledger.changes import Cause
 from ltmld.ledger.forgetting import unbury
 from ltmld.ledger.spelling import stamp
 
-DIALECT = "ltmld.remember"
+DIALECT = exchanges.BY_HAND
 
 _ADD_VERDICT = """
     INSERT INTO verdicts (message_id, cycle_id, admitted, score, reason, at)

@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from ltmld.core.exchange import PathMessage, Placement
+from ltmld.core.message import Role
 from ltmld.ledger import windows
 from ltmld.ledger.pages import Cursor, bounded, spelled
-from ltmld.ledger.spelling import clean, dumped, stamp, unpacked
+from ltmld.ledger.spelling import clean, dumped, moment, stamp, unpacked
 
 # A continued conversation is nearly always known up to its last two messages; looking from the end, in
 # growing steps, finds it in one look-up of constant size.
@@ -24,9 +26,12 @@ _STEP_FIRST, _STEP_GROWTH = 16, 8
 
 TITLE_CHARACTERS_MAX = 80
 
+# What somebody said first and what was answered.
+_OPENING = 2
+
 _BY_KEY = "SELECT id FROM threads WHERE scope = ? AND key = ?"
 
-_BY_ID = "SELECT scope FROM threads WHERE id = ?"
+_BY_ID = "SELECT scope, key FROM threads WHERE id = ?"
 
 _ADD = "INSERT INTO threads (id, scope, key, started_at, last_at) VALUES (?, ?, ?, ?, ?)"
 
@@ -37,15 +42,44 @@ _TOUCH = """
     WHERE id = :id
 """
 
-# Of several conversations that share this beginning, the one talked in last. CROSS JOIN is SQLite's word
-# for "in this order": a few look-ups by hash, where its planner would rather read the whole scope.
-_DEEPEST = """
-    SELECT messages.thread_id, steps.key AS step
+# Of more conversations that begin alike, the ones that began last are looked at: a greeting is said every day.
+_ALIKE_MAX = 64
+# The one in which nothing follows yet is meant, unless another one was talked in this much later.
+LEAF_LEAD = timedelta(hours=12)
+
+# A client sends one new message, or two where it changed the last answer: more that are not known mean that it
+# has put something else in place of the old ones.
+_UNKNOWN_MIN = 3
+
+# CROSS JOIN is SQLite's word for "in this order": a few look-ups by hash, where its planner would rather read
+# the whole scope.
+_STEP = """
+    SELECT steps.key AS step
     FROM json_each(:chains) AS steps
-    CROSS JOIN messages ON messages.scope = :scope AND messages.chain = steps.value
+    WHERE EXISTS (
+        SELECT 1 FROM messages
+        WHERE messages.scope = :scope AND messages.chain = steps.value
+          AND :thread_id IN ('', messages.thread_id)
+    )
+    ORDER BY steps.key DESC
+    LIMIT 1
+"""
+
+_THREADS_AT = """
+    SELECT messages.thread_id, messages.id, messages.ordinal, threads.key, threads.last_at,
+        NOT EXISTS (SELECT 1 FROM messages AS child WHERE child.parent_id = messages.id) AS leaf
+    FROM (
+        SELECT * FROM messages
+        WHERE scope = :scope AND chain = :chain AND :thread_id IN ('', thread_id)
+        ORDER BY rowid DESC LIMIT :alike
+    ) AS messages
     CROSS JOIN threads ON threads.id = messages.thread_id
-    WHERE :thread_id IN ('', messages.thread_id)
-    ORDER BY steps.key DESC, threads.last_at DESC, threads.rowid DESC
+    ORDER BY threads.last_at DESC, threads.rowid DESC
+"""
+
+_WENT_ON = """
+    SELECT 1 FROM messages
+    WHERE thread_id = ? AND role = 'user' AND ordinal > (SELECT ordinal FROM messages WHERE id = ?)
     LIMIT 1
 """
 
@@ -131,9 +165,10 @@ def opened(
     return identity
 
 
-def exists(connection: sqlite3.Connection, thread_id: str) -> bool:
-    """Tell whether there is such a thread."""
-    return connection.execute(_BY_ID, (thread_id,)).fetchone() is not None
+def key_of(connection: sqlite3.Connection, thread_id: str) -> str | None:
+    """Return the key of a thread, empty where it has none; ``None`` where there is no such thread."""
+    row = connection.execute(_BY_ID, (thread_id,)).fetchone()
+    return None if row is None else str(row["key"])
 
 
 def locate(
@@ -147,20 +182,38 @@ def locate(
     """Return where a path with these chains continues what is known, ``None`` where nothing is.
 
     With a *thread_key* only its thread counts; it is found at depth 0 even when none of its messages is. Where
-    *path* tells the words, too, a window of that thread is found by them: see ``windows``.
+    *path* tells the words, too, a window of a thread is found by them: see ``windows``.
     """
-    thread_id = ""
-    if thread_key:
-        known = by_key(connection, scope, thread_key)
-        if known is None:
-            return None
-        thread_id = known
-    found = _deepest(connection, scope=scope, thread_id=thread_id, chains=chains)
+    keyed = by_key(connection, scope, thread_key) if thread_key else ""
+    if keyed is None:
+        return _without_key(connection, scope=scope, chains=chains)
+    found = _deepest(connection, scope=scope, thread_id=keyed, chains=chains)
+    depth = found.depth if found else 0
+    window = None
+    if keyed and not found:
+        window = windows.aligned(connection, keyed, path)
+    if window is None and len(path) - depth >= _UNKNOWN_MIN:
+        window = windows.by_pairs(
+            connection,
+            scope=scope,
+            thread_id=found.thread_id if found else keyed,
+            path=path,
+            since=depth,
+            ordinal=found.ordinal if found else -1,
+        )
+    if window is not None:
+        return _placed(window)
     if found is None:
-        return _in_window(connection, thread_id, path) if thread_id else None
-    thread_id, depth = found
-    ids = tuple(known_chains(connection, thread_id, chains[:depth]).values())
-    return Placement(thread_id=thread_id, depth=depth, message_ids=ids)
+        return Placement(thread_id=keyed, depth=0, message_ids=()) if keyed else None
+    ids = tuple(known_chains(connection, found.thread_id, chains[:depth]).values())
+    alone = sum(one.message.role is Role.USER for one in path) == 1
+    return Placement(
+        thread_id=found.thread_id,
+        depth=depth,
+        message_ids=ids,
+        key="" if thread_key else found.key,
+        went_on=alone and _went_on(connection, found.thread_id, ids[-1]),
+    )
 
 
 def locate_context(connection: sqlite3.Connection, *, scope: str, context_sha256: str) -> Placement | None:
@@ -195,23 +248,65 @@ def page(
     return rows, spelled(rows, at="last_at", limit=limit)
 
 
-def _in_window(connection: sqlite3.Connection, thread_id: str, path: Sequence[PathMessage]) -> Placement:
-    window = windows.aligned(connection, thread_id, path)
-    if window is None:
-        return Placement(thread_id=thread_id, depth=0, message_ids=())
-    ids = window.message_ids
-    return Placement(thread_id=thread_id, depth=len(ids), message_ids=ids, chains=window.chains)
+def _went_on(connection: sqlite3.Connection, thread_id: str, message_id: str) -> bool:
+    return connection.execute(_WENT_ON, (thread_id, message_id)).fetchone() is not None
+
+
+def _placed(window: windows.Window) -> Placement:
+    return Placement(
+        thread_id=window.thread_id,
+        depth=len(window.message_ids),
+        message_ids=window.message_ids,
+        chains=window.chains,
+        skipped=window.skipped,
+    )
+
+
+def _without_key(connection: sqlite3.Connection, *, scope: str, chains: Sequence[str]) -> Placement | None:
+    """Return the place in a thread that has no key yet: its client has begun to send one."""
+    found = _deepest(connection, scope=scope, thread_id="", chains=chains)
+    # One message known alone says little: the application greets everybody with it, or everybody begins so.
+    if found is None or found.key or found.depth < _OPENING:
+        return None
+    ids = tuple(known_chains(connection, found.thread_id, chains[: found.depth]).values())
+    return Placement(thread_id=found.thread_id, depth=found.depth, message_ids=ids)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """The deepest known message of a path."""
+
+    thread_id: str
+    key: str
+    depth: int
+    ordinal: int
 
 
 def _deepest(
     connection: sqlite3.Connection, *, scope: str, thread_id: str, chains: Sequence[str]
-) -> tuple[str, int] | None:
+) -> _Found | None:
     end, step = len(chains), _STEP_FIRST
     while end > 0:
         start = max(0, end - step)
         values = {"scope": scope, "thread_id": thread_id, "chains": dumped(chains[start:end])}
-        row = connection.execute(_DEEPEST, values).fetchone()
+        row = connection.execute(_STEP, values).fetchone()
         if row is not None:
-            return row["thread_id"], start + int(row["step"]) + 1
+            depth = start + int(row["step"]) + 1
+            at = {"scope": scope, "thread_id": thread_id, "chain": chains[depth - 1], "alike": _ALIKE_MAX}
+            meant = _meant(connection.execute(_THREADS_AT, at).fetchall())
+            return _Found(
+                thread_id=meant["thread_id"], key=meant["key"], depth=depth, ordinal=int(meant["ordinal"])
+            )
         end, step = start, step * _STEP_GROWTH
     return None
+
+
+def _meant(rows: Sequence[sqlite3.Row]) -> sqlite3.Row:
+    """Return which of equally deep places is meant: the one talked in last, or lately and left where the path is.
+
+    A client that sends no key means a conversation without one, if there is any.
+    """
+    rows = [row for row in rows if not row["key"]] or rows
+    latest = moment(rows[0]["last_at"])
+    leaves = (row for row in rows if row["leaf"] and latest - moment(row["last_at"]) <= LEAF_LEAD)
+    return next(leaves, rows[0])

@@ -4,7 +4,8 @@ Rules:
 1. What a thread was once given is replayed byte for byte, at the same place, on every later request:
    a wake block at the thread's first message, a recall note at the user message it was written for.
 2. A wake block is made only for a conversation that ltmld sees from its first message on; one that is
-   met later gets recall notes, because changing its system text would throw its cached prompt away.
+   met later gets recall notes, because changing its system text would throw its cached prompt away. A client
+   that no longer sends the first message is still given the block.
 3. Nothing is injected twice into one thread, and nothing that the thread itself says.
 4. Memory never takes more than its budget, and nothing at all of a prompt that is nearly full.
 5. Replaying reads the ledger only; searching is a step of its own, with a deadline the caller keeps.
@@ -54,6 +55,7 @@ class Place:
     path: tuple[PathMessage, ...]
     known_ids: tuple[str, ...] = ()
     given: tuple[Injection, ...] = ()
+    window: bool = False
 
     @property
     def fresh(self) -> bool:
@@ -75,7 +77,10 @@ class Place:
     @property
     def block(self) -> Injection | None:
         """The thread's wake block."""
-        return self.given_at(self.path[0].chain, InjectionKind.WAKE_BLOCK)
+        at_the_start = self.given_at(self.path[0].chain, InjectionKind.WAKE_BLOCK)
+        if at_the_start is not None or not self.window:
+            return at_the_start
+        return next((one for one in self.given if one.kind is InjectionKind.WAKE_BLOCK), None)
 
 
 class Injector:
@@ -104,15 +109,16 @@ class Injector:
                 path = after(self._ledger.messages(continued.message_ids), continued.chains, path)
         hashes = [item.chain for item in path]
         found = self._ledger.locate(scope, thread_key=thread_key, chains=hashes, path=path)
-        if found is not None and found.chains:
+        window = found is not None and bool(found.chains)
+        if found is not None and window:
             # The client sends a window of the thread: its messages have their places there, not here.
-            path = tuple(replace(item, chain=chain) for item, chain in zip(path, found.chains, strict=True))
+            path = _moved(path[found.skipped :], found.chains)
             hashes = list(found.chains)
         if found is not None and not thread_key and self._begins_anew(found, path):
             return Place(scope=scope, thread_id=self._new_id("thr"), thread_key="", path=path)
-        lately = self._shelf.find(scope, hashes, now=self._now(path))
+        lately = self._shelf.find(scope, hashes, now=self._now(path), key=thread_key)
         thread_id = found.thread_id if found else lately[-1].thread_id if lately else self._new_id("thr")
-        given = self._ledger.injections(thread_id, hashes) if found else []
+        given = self._ledger.injections(thread_id, hashes, window=window) if found else []
         return Place(
             scope=scope,
             thread_id=thread_id,
@@ -120,12 +126,13 @@ class Injector:
             path=path,
             known_ids=found.message_ids if found else (),
             given=_joined(given, lately),
+            window=window,
         )
 
     def keep(self, place: Place, new: Injection | None) -> None:
         """Remember on the shelf where this request stood and what it was given."""
         kept = Kept(thread_id=place.thread_id, at=self._now(place.path), injection=new)
-        self._shelf.keep(place.scope, place.path[-1].chain, kept)
+        self._shelf.keep(place.scope, place.path[-1].chain, kept, key=place.thread_key)
 
     def write(self, place: Place, *, prompt_tokens: float, context_tokens: int) -> Injection | None:
         """Return the new injection for the place's newest message, or ``None`` when there is nothing to say.
@@ -144,10 +151,11 @@ class Injector:
     def _begins_anew(self, found: Placement, path: tuple[PathMessage, ...]) -> bool:
         """Tell whether a path with one message of the user is a new conversation that opens like an old one."""
         said = [place for place, item in enumerate(path) if item.message.role is Role.USER]
-        if len(said) != 1 or not found.message_ids:
+        if len(said) != 1 or not found.message_ids or found.chains:
             return False
-        if found.depth <= said[0]:
-            # Only a greeting is known: the application says it to everybody.
+        if found.depth <= said[0] or found.key or found.went_on:
+            # Only a greeting is known, which the application says to everybody; or the conversation has a name that
+            # its client would have sent, or was gone on with.
             return True
         known = self._ledger.messages(found.message_ids[-1:])
         return bool(known) and self._now(path) - known[0].at > SAME_OPENING
@@ -215,6 +223,11 @@ class Injector:
 def with_injection(place: Place, injection: Injection | None) -> Place:
     """Return *place* with one more injection given."""
     return replace(place, given=(*place.given, injection)) if injection else place
+
+
+def _moved(path: Sequence[PathMessage], chains: Sequence[str]) -> tuple[PathMessage, ...]:
+    """Return *path* with these chains."""
+    return tuple(replace(item, chain=chain) for item, chain in zip(path, chains, strict=True))
 
 
 def _joined(given: Sequence[Injection], lately: Sequence[Kept]) -> tuple[Injection, ...]:

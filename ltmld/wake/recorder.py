@@ -4,7 +4,8 @@ Rules:
 1. No method raises and none waits longer than the commit deadline: a stuck ledger costs a memory, never an answer.
 2. A turn is submitted once. What ``commit`` gave up may still reach the ledger; it is counted as late, not lost.
 3. An answer that broke off is recorded as what it is: the user's words whole, the reply as far as it came.
-4. What Ollama refused (4xx) is not recorded: a web page that may not talk to Ollama may not write memories either.
+4. An answer that goes on from words of the assistant that the client sent last is recorded with them, as one.
+5. What Ollama refused (4xx) is not recorded: a web page that may not talk to Ollama may not write memories either.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from ltmld.core.clock import Clock
-    from ltmld.core.exchange import Recorded, Reply
+    from ltmld.core.exchange import PathMessage, Recorded, Reply
     from ltmld.core.injection import Injection
     from ltmld.ledger.ledger import Ledger
     from ltmld.wake.identity import Identity
@@ -138,8 +139,9 @@ class ExchangeRecording:
             self.recorded()
 
     def _turn(self, outcome: Outcome, *, error: str) -> Turn:
-        opening, reply = self.opening, self._reply(error)
+        opening = self.opening
         identity, place = opening.identity, opening.place
+        path, reply = _continued(place.path, self._reply(error))
         answer = Message(role=Role.ASSISTANT, text=reply.text, tool_calls=reply.tool_calls)
         return Turn(
             exchange_id=opening.exchange_id,
@@ -147,9 +149,9 @@ class ExchangeRecording:
             thread_id=place.thread_id,
             thread_key=place.thread_key,
             dialect=opening.request.dialect,
-            path=place.path,
+            path=path,
             reply=reply,
-            reply_chain=message_chain(place.path[-1].chain, answer),
+            reply_chain=message_chain(path[-1].chain, answer),
             outcome=outcome,
             status=self._status,
             model=opening.request.model,
@@ -168,6 +170,16 @@ class ExchangeRecording:
         if not error or reply.error:
             return reply
         return replace(reply, error=error)
+
+
+def _continued(path: tuple[PathMessage, ...], reply: Reply) -> tuple[tuple[PathMessage, ...], Reply]:
+    """Return *path* without the beginning of the answer that the client wrote, and the answer with it."""
+    begun = path[-1].message
+    if begun.role is not Role.ASSISTANT or begun.tool_calls or len(path) == 1:
+        return path, reply
+    if not reply.text and not reply.tool_calls:
+        return path[:-1], reply
+    return path[:-1], replace(reply, text=begun.text + reply.text)
 
 
 def _consume(future: asyncio.Future[Recorded]) -> None:

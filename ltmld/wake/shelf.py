@@ -35,26 +35,26 @@ class Kept:
 
 
 class Shelf:
-    """Entries by scope and chain."""
+    """Entries by scope, the client's own name for the conversation, and chain."""
 
     def __init__(self, *, entries_max: int = ENTRIES_MAX) -> None:
-        self._entries: OrderedDict[tuple[str, str], Kept] = OrderedDict()
+        self._entries: OrderedDict[tuple[str, str, str], Kept] = OrderedDict()
         self._entries_max = entries_max
         self._lock = threading.Lock()
 
-    def keep(self, scope: str, chain: str, kept: Kept) -> None:
+    def keep(self, scope: str, chain: str, kept: Kept, *, key: str = "") -> None:
         """Remember what the message with this chain was given; the first gift of an opening stays."""
         with self._lock:
-            before = self._entries.pop((scope, chain), None)
+            before = self._entries.pop((scope, key, chain), None)
             same = before is not None and before.thread_id == kept.thread_id
-            self._entries[scope, chain] = before if before and same and before.injection else kept
+            self._entries[scope, key, chain] = before if before and same and before.injection else kept
             while len(self._entries) > self._entries_max:
                 self._entries.popitem(last=False)
 
-    def find(self, scope: str, chains: Sequence[str], *, now: datetime) -> list[Kept]:
+    def find(self, scope: str, chains: Sequence[str], *, now: datetime, key: str = "") -> list[Kept]:
         """Return what the messages of a path were given, the oldest first."""
         with self._lock:
-            found = [self._entries.get((scope, chain)) for chain in chains]
+            found = [self._entries.get((scope, key, chain)) for chain in chains]
         kept = [one for one in found if one is not None]
         if len(chains) == 1:
             return [one for one in kept if now - one.at <= SAME_OPENING]

@@ -78,13 +78,14 @@ def test_a_reply_that_was_talked_on_from_stays_when_another_is_made(ledger: Ledg
     assert set(texts(ledger)) == {"hello", "hi", "good day", "how are you", "well"}
 
 
-def test_an_edited_message_is_a_branch_of_the_same_thread(ledger: Ledger) -> None:
+def test_an_edited_message_is_a_branch_and_the_old_tail_no_longer_counts(ledger: Ledger) -> None:
     ledger.record_turn(a_turn("hello", reply="hi"))
-    ledger.record_turn(a_turn("hello", "hi", "I have a dog", reply="lovely"))
+    old = ledger.record_turn(a_turn("hello", "hi", "I have a dog", reply="lovely"))
     ledger.record_turn(a_turn("hello", "hi", "I have a cat", reply="sweet"))
     messages = {message.text: message for message in ledger.thread_messages("thr-1")}
-    assert messages["I have a cat"].parent_id == messages["I have a dog"].parent_id == messages["hi"].id
-    assert messages["sweet"].parent_id == messages["I have a cat"].id
+    assert list(messages) == ["hello", "hi", "I have a cat", "sweet"]
+    assert ledger.messages(old.new_message_ids)[0].parent_id == messages["hi"].id
+    assert messages["I have a cat"].parent_id == messages["hi"].id
     assert ledger.counts()["threads"] == 1
 
 

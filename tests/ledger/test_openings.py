@@ -23,12 +23,14 @@ def opened(ledger: Ledger, number: int, *said: str, after_s: float = 0, **settin
     return ledger.record_turn(a_turn(*said, reply=f"reply {number}", **values, **settings)).thread_id
 
 
-@pytest.mark.parametrize("after_s", [0.05, -0.05, 599])
-def test_one_prompt_to_two_models_is_one_conversation(ledger: Ledger, after_s: float) -> None:
+@pytest.mark.parametrize(("after_s", "counts"), [(0.05, "reply 2"), (-0.05, "reply 1"), (599, "reply 2")])
+def test_one_prompt_to_two_models_is_one_conversation_and_the_last_asked_counts(
+    ledger: Ledger, after_s: float, counts: str
+) -> None:
     assert opened(ledger, 1, "what is up") == "thr-1"
     assert opened(ledger, 2, "what is up", after_s=after_s) == "thr-1"
     said = [message.text for message in ledger.thread_messages("thr-1")]
-    assert said == ["what is up", "reply 2"]
+    assert said == ["what is up", counts]
     assert ledger.counts()["threads"] == 1
 
 

@@ -81,7 +81,7 @@ def test_a_regenerated_and_an_edited_message_of_a_window_are_branches(ledger: Le
     told(ledger, *said[-6:-2], "an edited question", reply="ok")
     messages = {message.text: message for message in ledger.thread_messages("thr-1")}
     assert messages["an edited question"].parent_id == messages[said[-3]].id
-    assert len(messages) == len(said) + 2
+    assert list(messages) == [*said[:-2], "an edited question", "ok"]
 
 
 def test_a_window_after_two_models_answered_goes_on_from_either(ledger: Ledger) -> None:
@@ -111,7 +111,30 @@ def test_one_equal_message_is_no_window(ledger: Ledger) -> None:
     assert found == Placement(thread_id="thr-1", depth=0, message_ids=())
 
 
-def test_without_a_key_words_alone_say_nothing(ledger: Ledger) -> None:
+def test_without_a_key_a_window_is_found_by_its_answers(ledger: Ledger) -> None:
+    said = talked(ledger, 6, window=20)
+    found = placed(ledger, *said[-4:], "and now?", key="")
+    assert (found.thread_id, found.depth, found.skipped) == ("thr-1", 4, 0)
+
+
+def test_what_stands_in_front_of_a_window_is_the_clients_summary(ledger: Ledger) -> None:
+    said = talked(ledger, 6, window=20)
+    found = placed(ledger, "They talked about questions.", "Go on.", *said[-4:], "and now?", key="")
+    assert (found.thread_id, found.depth, found.skipped) == ("thr-1", 4, 2)
+
+
+def test_a_few_equal_words_are_no_window(ledger: Ledger) -> None:
+    said = talked(ledger, 6, window=20)
+    for path in (
+        a_path("Another beginning", "Go on.", *said[-2:], "and now?"),
+        a_path("One", "two", "three", "four", *said[-4:], "and now?"),
+        a_path(*said[-2:]),
+    ):
+        chains = [one.chain for one in path]
+        assert ledger.locate("default", thread_key="", chains=chains, path=path) is None
+
+
+def test_another_persons_words_are_no_window(ledger: Ledger) -> None:
     said = talked(ledger, 6, window=20)
     path = a_path(*said[-4:], "and now?")
-    assert ledger.locate("default", thread_key="", chains=[one.chain for one in path], path=path) is None
+    assert ledger.locate("bob", thread_key="", chains=[one.chain for one in path], path=path) is None
