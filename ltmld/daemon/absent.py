@@ -89,3 +89,11 @@ class AbsentControl:
     def reindex(self) -> JsonObject:
         """Refuse."""
         self._refuse()
+
+    def pause(self, scope: str) -> JsonObject:
+        """Refuse."""
+        self._refuse()
+
+    def resume(self, scope: str) -> JsonObject:
+        """Refuse."""
+        self._refuse()

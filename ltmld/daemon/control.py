@@ -77,6 +77,7 @@ class LocalControl:
             "wake": self.wake_stats(),
             "ledger": standing.ledger(self._ledger, self._settings.data_dir),
             "scopes": {scope: self._ledger.counts(scope) for scope in self._ledger.scopes()},
+            "paused": {scope: views.moment(at) for scope, at in self._ledger.pauses.all().items()},
             "index": {"embedder": self.embedder(), "broken": self._index.broken},
             "sleep": standing.sleep(self._ledger, self._sleeper),
         }
@@ -231,6 +232,26 @@ class LocalControl:
         self._index_all()
         indexed = sum(self._index.count(scope) for scope in self._ledger.scopes())
         return {"indexed": indexed, "took_s": round(time.monotonic() - started, 2)}
+
+    def pause(self, scope: str) -> JsonObject:
+        """Switch the memory of a scope off: nothing is recorded there and nothing recalled, until ``resume``.
+
+        Raises:
+            BadInputError: it cannot be a scope.
+        """
+        scope = _scope({"scope": scope})
+        since = self._ledger.pauses.pause(scope)
+        return {"scope": scope, "paused": True, "since": views.moment(since)}
+
+    def resume(self, scope: str) -> JsonObject:
+        """Switch the memory of a scope on again; ``since`` is when it was switched off, ``null`` if it was not.
+
+        Raises:
+            BadInputError: it cannot be a scope.
+        """
+        scope = _scope({"scope": scope})
+        since = self._ledger.pauses.resume(scope)
+        return {"scope": scope, "paused": False, "since": views.moment(since)}
 
     def catch_up(self) -> None:
         """Let the index take everything that the ledger holds."""

@@ -12,15 +12,21 @@ import uvicorn
 
 from ltmld.admin import token as tokens
 from ltmld.admin.app import make_app
+from ltmld.config import config_dir
 from ltmld.daemon.absent import AbsentControl
+from ltmld.daemon.chat_commands import ChatCommands
 from ltmld.daemon.clock import new_id, utc_now
+from ltmld.daemon.doorway import doorway, waiting
 from ltmld.daemon.feed import FeedThread
 from ltmld.daemon.house import House
 from ltmld.daemon.nightly import Nightly
 from ltmld.errors import EmbedderError, IndexBrokenError, LedgerError, LtmldError
 from ltmld.models.cards import ModelCards
 from ltmld.models.deferred import DeferredEmbedder
+from ltmld.wake import fingerprints
 from ltmld.wake.attendant import WakeAttendant
+from ltmld.wake.clerk import Clerk
+from ltmld.wake.fingerprints import Fingerprints
 
 if TYPE_CHECKING:
     from ltmld.config import Settings
@@ -59,10 +65,15 @@ class MemorySide:
             control = AbsentControl(
                 str(error), started_at=started_at, proxy_stats=lambda: _proxy_stats(proxy)
             )
+            proxy.attendant = waiting(settings, str(error))
             return cls(settings=settings, proxy=proxy, control=control)
         feed = FeedThread(house.feeder)
         attendant = _attendant(settings, house, feed)
-        house.control.wake_stats = lambda: {**asdict(attendant.stats), **asdict(attendant.recordings)}
+        house.control.wake_stats = lambda: {
+            **asdict(attendant.stats),
+            **asdict(attendant.recordings),
+            "fingerprints": attendant.fingerprints.standing(),
+        }
         proxy.attendant = attendant
         log.info("memory.records")
         return cls(
@@ -133,6 +144,19 @@ def _attendant(settings: Settings, house: House, feed: FeedThread) -> WakeAttend
         clock=utc_now,
         new_id=new_id,
         recorded=feed.wake,
+        clerk=_clerk(settings, house),
+        fingerprints=Fingerprints(config_dir() / fingerprints.FILE),
+    )
+
+
+def _clerk(settings: Settings, house: House) -> Clerk:
+    control = house.control
+    commands = ChatCommands(control, house.ledger, settings, readiness=control.readiness)
+    return Clerk(
+        commands,
+        doorway=doorway(settings),
+        deadline_s=settings.wake.command_deadline_ms / 1000,
+        clock=utc_now,
     )
 
 

@@ -121,6 +121,11 @@ async def _remember(
 
 def _memory(settings: Settings, lock: FolderLock, proxy: Proxy) -> MemorySide:
     # Imported in a thread, after the data plane listens: Chroma, FastAPI and onnxruntime take seconds.
+    from ltmld.daemon.doorway import waiting  # noqa: PLC0415 - see above
+    from ltmld.wake.waiting import WAKING  # noqa: PLC0415 - see above
+
+    # Light, and first: who asks memory something meanwhile is told that it is waking up.
+    proxy.attendant = waiting(settings, WAKING)
     from ltmld.daemon.memory_side import MemorySide  # noqa: PLC0415 - see above
 
     return MemorySide.opened(settings, lock=lock, proxy=proxy)

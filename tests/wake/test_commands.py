@@ -1,0 +1,92 @@
+"""Promise: a message that is a command is known as one, wherever it stands, and nothing else is."""
+
+from __future__ import annotations
+
+import pytest
+
+from ltmld.core.message import Message, Role
+from ltmld.wake.commands import Verb, newest, read, spoken_aside
+
+
+def user(text: str) -> Message:
+    return Message(role=Role.USER, text=text)
+
+
+def assistant(text: str) -> Message:
+    return Message(role=Role.ASSISTANT, text=text)
+
+
+@pytest.mark.parametrize(
+    ("text", "verb", "argument"),
+    [
+        ("/ltm", Verb.HELP, ""),
+        ("/ltm help", Verb.HELP, ""),
+        ("  /ltm status \n", Verb.STATUS, ""),
+        ("/LTM Why", Verb.WHY, ""),
+        ("/ltm\tsleep", Verb.SLEEP, ""),
+        ("/ltm off", Verb.OFF, ""),
+        ("/ltm on", Verb.ON, ""),
+        ("/ltm remember I like tea", Verb.REMEMBER, "I like tea"),
+        ("/ltm remember first line\nsecond line", Verb.REMEMBER, "first line\nsecond line"),
+        ("/ltm forget mem-1", Verb.FORGET, "mem-1"),
+    ],
+)
+def test_a_command_is_read(text: str, verb: Verb, argument: str) -> None:
+    command = read(text)
+    assert command is not None
+    assert (command.verb, command.text, command.remark) == (verb, argument, "")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "/ltmx", "/ltm.", "/ltmld status", "what does /ltm do?", "ltm status", "//ltm"]
+)
+def test_talk_is_no_command(text: str) -> None:
+    assert read(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "remark"),
+    [
+        ("/ltm statsu", "`/ltm statsu` is no command; nothing was done. Did you mean `/ltm status`?"),
+        ("/ltm xyzzy", "`/ltm xyzzy` is no command; nothing was done."),
+        ("/ltm remember", "`/ltm remember` needs words behind it: `/ltm remember TEXT`."),
+        ("/ltm off topic: tea?", "`/ltm off` stands alone; nothing was done."),
+    ],
+)
+def test_what_is_not_understood_is_help_and_nothing_else(text: str, remark: str) -> None:
+    command = read(text)
+    assert command is not None
+    assert (command.verb, command.remark) == (Verb.HELP, remark)
+
+
+def test_only_the_newest_message_is_to_be_followed() -> None:
+    ask = user("/ltm status")
+    assert newest([user("hi"), ask]) is not None
+    assert newest([ask, Message(role=Role.SYSTEM, text="be brief")]) is not None
+    assert newest([ask, assistant("Memory is on")]) is None
+    assert newest([ask, assistant("Memory is on"), user("hi")]) is None
+    assert newest([assistant("/ltm status")]) is None
+    assert newest([]) is None
+
+
+def test_a_command_and_its_answer_are_aside_and_nothing_else() -> None:
+    said = [
+        Message(role=Role.SYSTEM, text="/ltm"),
+        user("hi"),
+        assistant("hello"),
+        user("/ltm status"),
+        assistant("Memory is on"),
+        assistant("and more"),
+        user("and now?"),
+        assistant("/ltm is a command"),
+        user("/ltm why"),
+    ]
+    assert spoken_aside(said) == {3, 4, 5, 8}
+
+
+def test_what_a_client_puts_around_a_command_does_not_hide_it() -> None:
+    dressed = user("/ltm status\n<environment_details>\nToday is Monday\n</environment_details>")
+    command = newest([dressed])
+    assert command is not None
+    assert (command.verb, command.remark) == (Verb.STATUS, "")
+    assert spoken_aside([dressed, assistant("Memory is on")]) == {0, 1}
