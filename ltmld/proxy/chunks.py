@@ -117,6 +117,8 @@ class ChunkReader:
 
     def on_body(self, data: bytes) -> None:
         """Gather a piece of a chunk."""
+        if self.ended:  # the body of a request pipelined behind this one: llhttp reads on in the same bytes
+            return
         self._overhead = max(
             0, self._overhead - 3 * len(data)
         )  # it came as overhead, and pays twice for more
@@ -127,6 +129,8 @@ class ChunkReader:
 
     def on_chunk_complete(self) -> None:
         """Give the chunk out."""
+        if self.ended:
+            return
         self._overhead = max(0, self._overhead - _FRAMING_BYTES)
         if self._open:
             self._close_chunk()

@@ -237,3 +237,17 @@ async def test_chunk_extensions_end_here_and_leading_zeros_do_too(
     await cold_client.send(CHUNKED + b'0005;a="b;c"\r\nhello\r\n0;d\r\n\r\n')
     wire = await upstream.accept()
     assert (await wire.message()).body == b"5\r\nhello\r\n0\r\n\r\n"
+
+
+async def test_the_body_of_a_request_behind_a_chunked_one_does_not_join_it(
+    cold_client: Wire, upstream: RawUpstream
+) -> None:
+    # Found by the fuzzer: llhttp reads on behind the end of a body, and gave the next request's body out as its own.
+    await cold_client.send(CHUNKED + b"0\r\n\r\n" + POST + b"Content-Length: 6\r\n\r\npoison")
+    wire = await upstream.accept()
+    await wire.until(CHUNKED)
+    assert await wire.exactly(5) == b"0\r\n\r\n"
+    await wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    assert (await cold_client.message()).get(b"connection") == b"close"
+    assert await cold_client.rest() == b""
+    assert upstream.waiting == 0
