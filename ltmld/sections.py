@@ -32,7 +32,7 @@ class ProxySettings(_Section):
     head_timeout_s: float = Field(
         60.0,
         gt=0,
-        description="How long a request's head may take from its first byte to its end, and a TLS handshake; nginx: 60 s.",
+        description="How long a request's head may take from first byte to end, and a TLS handshake; nginx: 60 s.",
     )
     body_timeout_s: float = Field(
         60.0,

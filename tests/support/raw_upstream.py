@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -160,9 +161,11 @@ class RawUpstream:
         self._arrived: asyncio.Queue[Wire] = asyncio.Queue()
         self._server: asyncio.Server | None = None
 
-    async def start(self, port: int = 0) -> Self:
-        """Listen on *port*, or a free one."""
-        self._server = await asyncio.start_server(self._arrive, "127.0.0.1", port, limit=2**26)
+    async def start(
+        self, port: int = 0, *, host: str = "127.0.0.1", identity: ssl.SSLContext | None = None
+    ) -> Self:
+        """Listen on *port*, or a free one; with an *identity* by TLS."""
+        self._server = await asyncio.start_server(self._arrive, host, port, limit=2**26, ssl=identity)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -199,9 +202,9 @@ class RawUpstream:
         await self._arrived.put(wire)
 
 
-async def connect(port: int) -> Wire:
-    """Open a client's connection."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**26)
+async def connect(port: int, *, host: str = "127.0.0.1", trust: ssl.SSLContext | None = None) -> Wire:
+    """Open a client's connection; with *trust* by TLS."""
+    reader, writer = await asyncio.open_connection(host, port, limit=2**26, ssl=trust)
     return Wire(reader, writer)
 
 

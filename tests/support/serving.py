@@ -9,12 +9,18 @@ from ltmld.config import ProxySettings
 from ltmld.core.ollama_host import OllamaHost
 from ltmld.proxy.server import Proxy
 
+EVERYWHERE = "0.0.0.0"
+"""A listener out of reach of the network takes only hosts of this machine (``proxy.guard``); this one takes all."""
+
 
 @asynccontextmanager
-async def serving(upstream_port: int, settings: ProxySettings) -> AsyncIterator[Proxy]:
-    """Serve in front of *upstream_port*."""
-    proxy = Proxy(upstream=OllamaHost(port=upstream_port), settings=settings)
-    await proxy.start("127.0.0.1", 0)
+async def serving(
+    upstream: int | str, settings: ProxySettings, *, host: str = EVERYWHERE, port: int = 0
+) -> AsyncIterator[Proxy]:
+    """Serve in front of *upstream*: an address, or a port of this machine."""
+    target = OllamaHost(port=upstream) if isinstance(upstream, int) else OllamaHost.parse(upstream)
+    proxy = Proxy(upstream=target, settings=settings)
+    await proxy.start(host, port)
     try:
         yield proxy
     finally:
