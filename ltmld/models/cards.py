@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ltmld.models.template import reads_system
+
 if TYPE_CHECKING:
     import httpx
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 FRESH_S = 15.0
 # Renderers with a default system text that any system message would delete (seen in Ollama's own sources).
 DEFAULTING_RENDERERS = ("olmo3", "qwen3-coder", "glimmer")
+FIRST_SYSTEM_ONLY = ("olmo3", "qwen3-coder")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,13 +31,28 @@ class ModelCard:
     system: str = ""
     own_messages: bool = False
     renderer: str = ""
+    reads_system: bool = True
     cloud: bool = False
     context_tokens: int | None = None
 
     @property
     def takes_system(self) -> bool:
         """Whether a system message can be put in front without losing what the model's author wrote."""
-        return not self.own_messages and not self.renderer.startswith(DEFAULTING_RENDERERS)
+        defaulting = self.renderer.startswith(DEFAULTING_RENDERERS)
+        return self.reads_system and not self.own_messages and not defaulting
+
+    @property
+    def reads_clients_system(self) -> bool:
+        """Whether what stands at the end of a client's own system text is read.
+
+        Messages of a Modelfile come before it, and a renderer that looks for it at the front misses it there.
+        """
+        return self.reads_system and not self.own_messages
+
+    @property
+    def first_system_only(self) -> bool:
+        """Whether of several system messages only the first is read."""
+        return self.renderer.startswith(FIRST_SYSTEM_ONLY)
 
 
 class ModelCards:
@@ -96,6 +114,7 @@ def _card(model: str, shown: Mapping[str, Any], loaded: Mapping[str, Any]) -> Mo
         system=str(shown.get("system") or ""),
         own_messages=bool(shown.get("messages")),
         renderer=str(shown.get("renderer") or ""),
+        reads_system=reads_system(shown),
         cloud=bool(shown.get("remote_host")),
         context_tokens=context if isinstance(context, int) and context > 0 else None,
     )

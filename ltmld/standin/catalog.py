@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
+from typing import Any
 
 CONTEXT_TOKENS = 4096
 
@@ -25,12 +26,16 @@ def now() -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """One model: its full name, its Modelfile's SYSTEM, what it can do, and a made-up digest and size."""
+    """One model: its full name, its Modelfile's SYSTEM, what it can do, and a made-up digest and size.
+
+    ``shown`` is what ``/api/show`` says otherwise: a template, a renderer, messages, a remote host.
+    """
 
     name: str
     system: str = ""
     capabilities: tuple[str, ...] = ("completion", "tools", "insert", "vision")
     modified_at: str = field(default_factory=now)
+    shown: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
@@ -60,6 +65,7 @@ class Catalog:
         names: Sequence[str] | Mapping[str, Sequence[str]],
         *,
         system: str | Mapping[str, str] = "",
+        shown: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         can = names if isinstance(names, Mapping) else {}
         self._models = {
@@ -67,6 +73,7 @@ class Catalog:
                 name=full_name(name),
                 system=_system(name, system),
                 capabilities=tuple(can.get(name) or _capabilities(name)),
+                shown=(shown or {}).get(name, {}),
             )
             for name in names
         }

@@ -77,7 +77,8 @@ def show(model: Model) -> dict[str, Any]:
         tree["modelfile"] += f"SYSTEM {model.system}\n"
         tree["system"] = model.system
     rest = {"details": _DETAILS, "model_info": _MODEL_INFO, "tensors": _TENSORS}
-    return tree | rest | {"capabilities": list(model.capabilities), "modified_at": model.modified_at}
+    made = {"capabilities": list(model.capabilities), "modified_at": model.modified_at}
+    return tree | rest | made | dict(model.shown)
 
 
 def openai_model(name: str, model: Model) -> dict[str, Any]:

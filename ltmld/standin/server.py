@@ -28,7 +28,8 @@ class StandIn:
     *facts* are files that play the extraction model. *script* says what to answer: by the exact last words
     of the user, or by a function of the conversation that returns ``None`` to leave it to the stand-in.
     *models* are names, or names with what each can do. *system* is the Modelfile's SYSTEM, one for all models or by
-    name. *faults* are used up in order. *origins* are those of ``OLLAMA_ORIGINS``.
+    name. *faults* are used up in order. *origins* are those of ``OLLAMA_ORIGINS``. *shown* is, by name, what
+    ``/api/show`` says otherwise.
     """
 
     def __init__(  # noqa: PLR0913 - each is one thing that a test chooses, by name
@@ -43,6 +44,7 @@ class StandIn:
         system: str | Mapping[str, str] = "",
         faults: Iterable[Fault | str] = (),
         origins: Sequence[str] = (),
+        shown: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         self.host = host
         self.port = port
@@ -56,7 +58,7 @@ class StandIn:
             faults=deque(Fault(fault) for fault in faults),
         )
         self._routes = Routes(
-            catalog=Catalog(models, system=system),
+            catalog=Catalog(models, system=system, shown=shown),
             inference=self.inference,
             admission=Admission(bound_to=host, origins=origins),
         )

@@ -28,6 +28,7 @@ from ltmld.wake.asides import newest_said, without_asides
 from ltmld.wake.clerk import FAILED
 from ltmld.wake.commands import spoken_aside
 from ltmld.wake.fingerprints import Fingerprints
+from ltmld.wake.form import in_system
 from ltmld.wake.hearing import ASIDE_BYTES, Heard, hear
 from ltmld.wake.identity import path_of, thread_key_of, with_refs
 from ltmld.wake.injector import PROMPT_SHARE_MAX, Injector, Place, with_injection
@@ -209,10 +210,16 @@ class WakeAttendant:
                 self._keep_silence(scope, path_of(request, heard.identity), _silence(decision.why))
             return heard.passing
         deadline = asyncio.get_running_loop().time() + self._settings.recall_deadline_ms / 1000
+        card = await self._card(request.model, deadline)
+        if card is not None and card.cloud and not self._settings.cloud:
+            # A name without "cloud" in it that Ollama sends there all the same: as for one with it, neither way.
+            self.stats.passed += 1
+            self._keep_silence(scope, path_of(request, heard.identity), Silence.CLOUD)
+            return heard.passing
         place, asides = await self._placed(heard)
         sent = Sent(body=heard.plain)
         if decision.inject:
-            sent = await self._injected(heard, place, deadline)
+            sent = await self._injected(heard, place, card, deadline)
         else:
             self._keep_silence(scope, place.path, _silence(decision.why))
         if sent.injections:
@@ -255,13 +262,9 @@ class WakeAttendant:
             context_sha256=request.context_sha256,
         )
 
-    async def _injected(self, heard: Heard, place: Place, deadline: float) -> Sent:
+    async def _injected(self, heard: Heard, place: Place, card: ModelCard | None, deadline: float) -> Sent:
         """Return the body with everything the thread was given, and with what was found for it now."""
         request = heard.request
-        card = await self._card(request.model, deadline)
-        if card is not None and card.cloud and not self._settings.cloud:
-            self._keep_silence(place.scope, place.path, Silence.CLOUD)
-            return Sent(body=heard.plain)
         found = await self._found(request, place, card, deadline)
         self._keep_silence(place.scope, place.path, found.silence)
         self._injector.keep(place, found.new)
@@ -313,8 +316,8 @@ class WakeAttendant:
         new = self._injector.write(place, prompt_tokens=prompt, context_tokens=context)
         if new is None:
             return Found(silence=self._why_nothing(place, prompt, context))
-        if new.kind is InjectionKind.WAKE_BLOCK and request.system is None and not card.takes_system:
-            # The model's own system text would be lost: the same words go before the user's first message.
+        if new.kind is InjectionKind.WAKE_BLOCK and not in_system(request, card):
+            # Not read there, or something would be lost by it: the same words go before the user's first message.
             new = replace(new, kind=InjectionKind.RECALL_NOTE, chain=place.path[-1].chain)
         base = card.system if request.system is None else ""
         return Found(new=replace(new, model=request.model, base_system=base))

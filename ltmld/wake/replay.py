@@ -2,8 +2,8 @@
 
 Rules:
 1. For the model it was written for, a text is replayed as it was, whatever is known about the model today.
-2. For another model it is replayed only when that model is known, is not in the cloud (the caller has looked), and
-   loses nothing by it.
+2. For another model it is replayed only when that model is known and is not in the cloud (the caller has looked).
+   A block that has no place in that model's system text stands before the user's first words instead.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ltmld.core.injection import Injection, InjectionKind
+from ltmld.core.message import Role
+from ltmld.wake.form import in_system
 
 if TYPE_CHECKING:
     from ltmld.models.cards import ModelCard
@@ -33,8 +35,11 @@ class Replay:
 def replayed(request: Request, place: Place, card: ModelCard | None) -> Replay:
     """Return what of the place's injections this request gets."""
     usable = [one for one in place.given if card is not None or same_model(one.model, request.model)]
-    block = _block(request, place, card, usable)
+    block = place.block if place.block in usable else None
     notes = _notes(place, usable)
+    if block is not None and not _stands(request, block, card):
+        notes = {**_before_first(place, block), **notes}
+        block = None
     texts = {*notes.values(), block.text if block else ""}
     return Replay(
         block=block.text if block else "",
@@ -53,15 +58,15 @@ def _plain(name: str) -> str:
     return name.lower().removeprefix("registry.ollama.ai/library/").removesuffix(":latest")
 
 
-def _block(
-    request: Request, place: Place, card: ModelCard | None, usable: list[Injection]
-) -> Injection | None:
-    block = place.block
-    if block is None or block not in usable:
-        return None
-    if request.system is not None or same_model(block.model, request.model):
-        return block
-    return block if card is not None and card.takes_system else None
+def _stands(request: Request, block: Injection, card: ModelCard | None) -> bool:
+    """Tell whether the block has its place in the system text, as it had for the model it was written for."""
+    return same_model(block.model, request.model) or (card is not None and in_system(request, card))
+
+
+def _before_first(place: Place, block: Injection) -> dict[int, str]:
+    """Return the block as a note at the first message of the user that the client sends."""
+    users = (item.index for item in place.path if item.index >= 0 and item.message.role is Role.USER)
+    return dict.fromkeys(list(users)[:1], block.text)
 
 
 def _base_system(request: Request, block: Injection | None, card: ModelCard | None) -> str:
