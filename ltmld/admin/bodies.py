@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ltmld.core.scope import DEFAULT_SCOPE
+
 # Above these a recall or a page is a mistake, not a wish: 100,000 tokens exceed any local context in use.
 BUDGET_TOKENS_MAX = 100_000
 HITS_MAX = 1_000
@@ -55,6 +57,12 @@ class EditBody(_Body):
     importance: float | None = Field(None, ge=0, le=1)
     subject: str | None = Field(None, max_length=200)
     attribute: str | None = Field(None, max_length=200)
+
+
+class ScopeBody(_Body):
+    """Whose memory is meant."""
+
+    scope: str = DEFAULT_SCOPE
 
 
 class SleepBody(_Body):

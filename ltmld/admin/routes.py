@@ -21,6 +21,7 @@ from ltmld.admin.bodies import (
     Kind,
     RecallBody,
     RememberBody,
+    ScopeBody,
     SleepBody,
     State,
 )
@@ -43,6 +44,7 @@ def make_router(control: Control, *, pid: int, import_bytes_max: int) -> APIRout
     _add_conversations(router, control, import_bytes_max=import_bytes_max)
     _add_memories(router, control)
     _add_sleeps(router, control)
+    _add_pauses(router, control)
     return router
 
 
@@ -130,6 +132,18 @@ def _add_memories(router: APIRouter, control: Control) -> None:
     def history(memory_id: str) -> JsonObject:
         """Show every change of a memory."""
         return control.memory_history(memory_id)
+
+
+def _add_pauses(router: APIRouter, control: Control) -> None:
+    @router.post("/api/pause")
+    def pause(body: ScopeBody | None = None) -> JsonObject:
+        """Record nothing and recall nothing in a scope, until it is resumed."""
+        return control.pause((body or ScopeBody()).scope)
+
+    @router.post("/api/resume")
+    def resume(body: ScopeBody | None = None) -> JsonObject:
+        """Record and recall again."""
+        return control.resume((body or ScopeBody()).scope)
 
 
 def _add_sleeps(router: APIRouter, control: Control) -> None:

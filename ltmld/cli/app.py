@@ -16,7 +16,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from ltmld.cli import daemon, demonstration, imports, memories, recall, settings, sleeping
+from ltmld.cli import daemon, demonstration, imports, memories, pausing, recall, settings, sleeping
 from ltmld.errors import LtmldError
 
 INTERRUPTED = 130
@@ -59,6 +59,7 @@ for _register in (
     daemon.register,
     sleeping.register,
     memories.register,
+    pausing.register,
     recall.register,
     imports.register,
     settings.register,

@@ -102,6 +102,14 @@ class RemoteControl:
         """Build the index again."""
         return self._call("POST", "/api/reindex", timeout_s=LONG_TIMEOUT_S)
 
+    def pause(self, scope: str) -> JsonObject:
+        """Switch the memory of a scope off."""
+        return self._call("POST", "/api/pause", {"scope": scope})
+
+    def resume(self, scope: str) -> JsonObject:
+        """Switch it on again."""
+        return self._call("POST", "/api/resume", {"scope": scope})
+
     def pid(self) -> int:
         """Return the process id of the daemon that answers.
 

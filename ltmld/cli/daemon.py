@@ -90,6 +90,7 @@ def _requests_line(facts: dict[str, Any]) -> str:
         "injected",
         "unread",
         "upstream_errors",
+        "commands",
         "recall_timeouts",
     )
     shown = [f"{counted[name]} {name.replace('_', ' ')}" for name in known if counted.get(name)]
@@ -102,6 +103,8 @@ def _requests_line(facts: dict[str, Any]) -> str:
 
 
 def _memory_lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
+    from ltmld.cli.paper import moment
+
     index, ledger = facts["index"], facts["ledger"]
     rows = [("data", facts["data_dir"]), ("embedder", index["embedder"])]
     if index["broken"]:
@@ -110,6 +113,10 @@ def _memory_lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
         rows.append(("index", f"{ledger['outbox_depth']} changes wait to be indexed"))
     rows.extend((f"scope {name}", _counts(counts)) for name, counts in facts["scopes"].items())
     rows.extend(("fingerprints", problem) for problem in _problems(facts))
+    paused = facts.get("paused", {})
+    rows.extend(
+        (f"scope {name}", f"PAUSED since {moment(since)}: ltmld resume") for name, since in paused.items()
+    )
     rows.append(("last sleep", _sleep_line(facts["sleep"]["last"])))
     if facts["sleep"]["running"]:
         rows.append(("sleeping now", _sleep_line(facts["sleep"]["running"])))

@@ -92,6 +92,16 @@ def test_the_index_is_rebuilt_and_status_counts(call: Caller) -> None:
     assert call("GET", "/api/status").json["scopes"]["default"]["messages"] == 1
 
 
+def test_a_scope_is_paused_and_resumed(call: Caller) -> None:
+    paused = call("POST", "/api/pause", {"scope": "me"})
+    assert (paused.status, paused.json["scope"], paused.json["paused"]) == (200, "me", True)
+    assert call("GET", "/api/status").json["paused"] == {"me": paused.json["since"]}
+    resumed = call("POST", "/api/resume", {"scope": "me"}).json
+    assert resumed == {"scope": "me", "paused": False, "since": paused.json["since"]}
+    assert call("GET", "/api/status").json["paused"] == {}
+    assert call("POST", "/api/pause", {"scope": "no scope"}).status == 400
+
+
 def test_every_route_of_the_contract_is_described(call: Caller) -> None:
     paths = call("GET", "/api/openapi.json").json["paths"]
     assert {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods} == {
@@ -108,6 +118,8 @@ def test_every_route_of_the_contract_is_described(call: Caller) -> None:
         "PATCH /api/memories/{memory_id}",
         "DELETE /api/memories/{memory_id}",
         "GET /api/memories/{memory_id}/history",
+        "POST /api/pause",
+        "POST /api/resume",
         "POST /api/sleep",
         "GET /api/sleeps",
         "GET /api/sleeps/{cycle_id}",

@@ -122,6 +122,14 @@ def test_status_says_what_serves_and_what_is_missing(run: Run) -> None:
     assert "never (ltmld sleep-now)" in shown
 
 
+def test_a_paused_scope_is_said_to_be_paused_until_it_is_resumed(run: Run) -> None:
+    assert "Memory is off for scope me since" in run("pause", "--scope", "me").stderr
+    assert "PAUSED since" in run("status").stdout
+    assert json.loads(run("resume", "--scope", "me", "--json").stdout)["paused"] is False
+    assert "PAUSED" not in run("status").stdout
+    assert "was on for scope me already" in run("resume", "--scope", "me").stderr
+
+
 def test_what_is_not_there_is_refused_and_what_makes_no_sense_is_misuse(run: Run) -> None:
     assert run("inspect", "mem-nowhere").exit_code == 1
     assert run("sleeps", "slp-nowhere").exit_code == 1
