@@ -183,9 +183,10 @@ def _responses(request: Request, text: str, at: datetime) -> OwnReply:
         ("response.completed", {"response": done}),
     ]
     numbered = [
-        (name, {"type": name, "sequence_number": at, **tree}) for at, (name, tree) in enumerate(events)
+        (name, {"type": name, "sequence_number": place, **tree}) for place, (name, tree) in enumerate(events)
     ]
-    return _named_events(numbered)
+    # Ollama makes these events from maps, whose keys Go sorts.
+    return _named_events(numbered, option=orjson.OPT_SORT_KEYS)
 
 
 def _response(request: Request, at: datetime, number: int) -> Tree:
@@ -255,8 +256,11 @@ def _anthropic(request: Request, text: str, at: datetime) -> OwnReply:
 # --- what they share ---
 
 
-def _named_events(events: list[tuple[str, Tree]]) -> OwnReply:
-    payloads = tuple(b"event: %b\ndata: %b\n\n" % (name.encode(), _json(tree)) for name, tree in events)
+def _named_events(events: list[tuple[str, Tree]], *, option: int = 0) -> OwnReply:
+    payloads = tuple(
+        b"event: %b\ndata: %b\n\n" % (name.encode(), orjson.dumps(tree, option=option))
+        for name, tree in events
+    )
     return OwnReply(payloads=payloads, content_type=_EVENTS, streamed=True, headers=_EVENT_HEADERS)
 
 
