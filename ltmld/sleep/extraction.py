@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from ltmld.core.days import local
 from ltmld.errors import CompletionError, UpstreamError
@@ -17,7 +18,7 @@ from ltmld.sleep.asking import Asker
 from ltmld.sleep.candidate import Candidate
 from ltmld.sleep.desk import Desk
 from ltmld.sleep.episode import Episode
-from ltmld.sleep.extract import Notes, by_model, by_rule, extract_prompt, unforgotten
+from ltmld.sleep.extract import Notes, by_model, by_rule, extract_prompt, unforgotten, without_echoes
 from ltmld.sleep.report import NO_MODEL
 
 
@@ -55,9 +56,18 @@ def extraction(
         except CompletionError as error:
             _leave(desk, episode, result, error)
         else:
-            _take(desk, notes, result)
+            _take(desk, without_echoes(notes, given=partial(_given, desk, episode)), result)
     desk.report.asked(asker.tally)
     return result
+
+
+def _given(desk: Desk, episode: Episode, message_id: str) -> list[str]:
+    """Return the lines of memory that stood in the prompt behind a message."""
+    exchange_id = next(one.exchange_id for one in episode.messages if one.id == message_id)
+    if not exchange_id:
+        return []
+    stood = desk.ledger.exchange(exchange_id)["injections"]
+    return [item["text"] for injection in stood for item in injection["items"]]
 
 
 def _without_upstream(

@@ -47,6 +47,7 @@ class Marks:
     cut: frozenset[str]
     keep: frozenset[str]
     echo: frozenset[str]
+    unclosed: frozenset[str]
     beside: dict[str, frozenset[str]]
     frames: tuple[Frame, ...]
     whole: tuple[str, ...]
@@ -98,13 +99,18 @@ def words(text: str, role: Role = Role.USER) -> str:
 
 def _marked(text: str, marks: Marks) -> bool:
     """Tell whether there may be something to cut: most messages have nothing, and cost no more than this."""
-    return "</" in text or text.lstrip().startswith((*marks.whole, "```"))
+    return (
+        "</" in text
+        or bool(marks.unclosed and "<" in text)
+        or text.lstrip().startswith((*marks.whole, "```"))
+    )
 
 
 def _once(text: str, marks: Marks) -> str:
     tags = _tags(text, marks)
-    gone = _frames(text, marks.frames)
+    gone: Sequence[_Span] = _frames(text, marks.frames)
     gone = _elements(tags, marks.cut | marks.echo, gone)
+    gone = _to_the_end(tags, marks.unclosed, gone, len(text))
     left = _left(text, [*gone, *_pairs(tags, marks.keep, gone)])
     if marks.echo and not left.strip():
         gone = _elements(tags, marks.cut, _frames(text, marks.frames))
@@ -168,6 +174,14 @@ def _elements(tags: Sequence[_Tag], names: frozenset[str], gone: Sequence[_Span]
             end = waiting[-1].end
             spans.append(_Span(tag.start, end))
     return _joined(spans)
+
+
+def _to_the_end(
+    tags: Sequence[_Tag], names: frozenset[str], gone: Sequence[_Span], length: int
+) -> Sequence[_Span]:
+    """Return *gone* and what follows the first tag that opens and is never closed."""
+    left = [tag for tag in _outside(tags, gone) if tag.opens and tag.name in names] if names else []
+    return [*gone, _Span(left[0].start, length)] if left else gone
 
 
 def _pairs(tags: Sequence[_Tag], names: frozenset[str], gone: Sequence[_Span]) -> list[_Span]:
@@ -269,6 +283,7 @@ def _of(rules: Sequence[dict[str, Any]]) -> Marks:
         cut=frozenset(all_of("cut")),
         keep=frozenset(all_of("keep")),
         echo=frozenset(all_of("echo")),
+        unclosed=frozenset(all_of("unclosed")),
         beside=beside,
         frames=tuple(_frame(rule) for rule in rules if "opens" in rule),
         whole=tuple(all_of("whole")),

@@ -20,6 +20,7 @@ from ltmld.core.chain import message_chain
 from ltmld.core.exchange import Outcome, Turn
 from ltmld.core.message import Message, Role
 from ltmld.errors import LedgerError
+from ltmld.wake.boilerplate import words
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -167,6 +168,8 @@ class ExchangeRecording:
 
     def _reply(self, error: str) -> Reply:
         reply = self.capture.reply()
+        # Thinking inside the words, or a block that was broken off: clients do not send it back, and nobody said it.
+        reply = replace(reply, text=words(reply.text, Role.ASSISTANT))
         if not error or reply.error:
             return reply
         return replace(reply, error=error)

@@ -217,3 +217,9 @@ def test_a_hostile_text_takes_as_long_as_its_length(piece: str) -> None:
 
     # Quadratic work on a megabyte takes minutes; a loaded machine is three times slower, not a hundred times.
     assert took(1_000_000) < 3.0
+
+
+@pytest.mark.parametrize("tag", ["think", "ltmld-memory"])
+def test_an_answer_that_was_stopped_in_its_thoughts_or_in_an_echo_says_what_came_before(tag: str) -> None:
+    assert words(f"Rex is ten.\n\n<{tag}>\nNotes from earlier", Role.ASSISTANT) == "Rex is ten."
+    assert words(f"What is <{tag}> for?") == f"What is <{tag}> for?"
