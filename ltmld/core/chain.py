@@ -6,13 +6,15 @@ have the same hash, and a prefix that was seen before is found by looking up its
 
 Rules:
 1. Only what survives a round trip through a client counts: role, words without their spacing, images
-   by digest. Thinking, names, tool ids and injected blocks do not (the dialects strip the last).
+   by digest, and of a message without words the calls of tools by name and arguments. Thinking, names, tool ids
+   and injected blocks do not (the dialects strip the last).
 2. System and developer messages are no part of a chain: clients change them from turn to turn.
 3. One pass, linear in the length of the conversation.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from hashlib import sha256
 
@@ -37,7 +39,17 @@ def chain(previous: str, role: str, text: str) -> str:
 def message_chain(previous: str, message: Message) -> str:
     """Return the hash of *message* after the chain *previous*; attachments count by their digests."""
     marks = "".join(f" sha256:{attachment.sha256}" for attachment in message.attachments)
+    if message.tool_calls and not message.text.strip():
+        marks += "".join(f" call:{call.name}{_arguments(call.arguments)}" for call in message.tool_calls)
     return chain(previous, message.role.value, message.text + marks)
+
+
+def _arguments(text: str) -> str:
+    """Return the arguments of a call as every client spells them; what is no JSON stays as it is."""
+    try:
+        return json.dumps(json.loads(text or "{}"), sort_keys=True)
+    except (ValueError, RecursionError):
+        return text
 
 
 def chains(messages: Iterable[Message]) -> list[str]:

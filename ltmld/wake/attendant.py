@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -22,7 +23,7 @@ from ltmld.core.account import Account, Silence
 from ltmld.core.injection import Injection, InjectionKind
 from ltmld.core.ports import Plan
 from ltmld.core.tokens import estimate
-from ltmld.errors import WireError
+from ltmld.errors import LedgerError, WireError
 from ltmld.wake.accounts import Accounts
 from ltmld.wake.asides import newest_said, without_asides
 from ltmld.wake.clerk import FAILED
@@ -61,6 +62,7 @@ _SILENCES = {
 }
 # Ledger reads take well under a millisecond; four lookups at a time keep up with any number of chats.
 _THREADS = 4
+_OFF, _READ = "off", "read"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,13 +137,11 @@ class WakeAttendant:
             self._clerk.close()
 
     def looks_into(self, head: RequestHead) -> bool:
-        """Tell whether the request is one of the dialects, and memory is not off for it."""
+        """Tell whether the request is one of the dialects; with memory off it is read too, to be left out later."""
         if head.path in _MODEL_PATHS:
             self._cards.forget()
             return False
-        if dialect_for(head.method, head.path) is None:
-            return False
-        return (head.get(b"x-ltmld-memory") or b"").strip().lower() != b"off"
+        return dialect_for(head.method, head.path) is not None
 
     def unavailable(self, head: RequestHead, message: str) -> bytes:
         """Return the body of a 502 in the shape of the request's dialect."""
@@ -159,6 +159,8 @@ class WakeAttendant:
                 body_bytes_max=self._body_bytes_max,
                 pool=self._places,
             )
+            if heard.identity.mode == _OFF:
+                heard = replace(heard, passing=passing, command=None)
             passing = heard.passing
             self.stats.looked_into += 1
             if heard.command is not None:
@@ -202,8 +204,9 @@ class WakeAttendant:
     async def _attended(self, head: RequestHead, heard: Heard) -> Plan:
         request, decision = heard.request, heard.decision
         scope = heard.identity.scope
-        if decision.talk and self._ledger.pauses.since(scope) is not None:
-            return await self._left_alone(heard)
+        off = self._off(heard)
+        if off is not None:
+            return await self._left_alone(heard, off)
         if decision.hands_off:
             self.stats.passed += 1
             if decision.talk:
@@ -225,20 +228,37 @@ class WakeAttendant:
         if sent.injections:
             self.stats.injected += 1
         if not decision.record:
+            if heard.identity.mode == _READ:
+                await self._set_aside(place)
             return heard.plan(sent.body)
         recording = self._recording(head, heard, place, sent.injections, asides)
         return replace(heard.plan(sent.body), recording=recording)
 
-    async def _left_alone(self, heard: Heard) -> Plan:
-        """Pass a request of a paused scope; keep the hash of what was said, so that it is not recorded later."""
+    async def _left_alone(self, heard: Heard, silence: Silence) -> Plan:
+        """Pass a request that memory is off for."""
         self.stats.passed += 1
         place, _ = await self._placed(heard)
-        scope = heard.identity.scope
-        self._keep_silence(scope, place.path, Silence.PAUSED)
-        said = newest_said(place.path)
-        if said is not None:
-            self._ledger.pauses.aside(scope, said.chain)
+        self._keep_silence(place.scope, place.path, silence)
+        await self._set_aside(place)
         return heard.passing
+
+    def _off(self, heard: Heard) -> Silence | None:
+        """Say whether memory is off for a request that is talk, and by whose word."""
+        if not heard.decision.talk:
+            return None
+        if heard.identity.mode == _OFF:
+            return Silence.SWITCHED_OFF
+        return Silence.PAUSED if self._ledger.pauses.since(heard.identity.scope) is not None else None
+
+    async def _set_aside(self, place: Place) -> None:
+        """Keep the hash of what was said with memory off, so that it is not recorded later as history."""
+        said = newest_said(place.path)
+        if said is None:
+            return
+        # A ledger that cannot take it costs the secrecy of one message, and not the answer.
+        with suppress(LedgerError, TimeoutError):
+            kept = asyncio.wrap_future(self._ledger.pauses.aside(place.scope, said.chain))
+            await asyncio.wait_for(kept, self._settings.commit_deadline_ms / 1000)
 
     def _keep_silence(self, scope: str, path: tuple[PathMessage, ...], silence: Silence | None) -> None:
         if path:

@@ -41,9 +41,11 @@ class CountedIds:
         return f"{prefix}-{next(self._numbers):06d}"
 
 
-def a_ledger(folder: Path, *, clock: MovedClock | None = None, **settings: Any) -> Ledger:
+def a_ledger(
+    folder: Path, *, clock: MovedClock | None = None, new_id: CountedIds | None = None, **settings: Any
+) -> Ledger:
     """Return a ledger in *folder*."""
-    return Ledger.open(folder, clock=clock or MovedClock(), new_id=CountedIds(), **settings)
+    return Ledger.open(folder, clock=clock or MovedClock(), new_id=new_id or CountedIds(), **settings)
 
 
 def a_path(*said: str, start: str = ROOT) -> tuple[PathMessage, ...]:
