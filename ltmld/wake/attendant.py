@@ -228,8 +228,7 @@ class WakeAttendant:
         if sent.injections:
             self.stats.injected += 1
         if not decision.record:
-            if heard.identity.mode == _READ:
-                await self._set_aside(place)
+            await self._unrecorded(heard, place)
             return heard.plan(sent.body)
         recording = self._recording(head, heard, place, sent.injections, asides)
         return replace(heard.plan(sent.body), recording=recording)
@@ -241,6 +240,11 @@ class WakeAttendant:
         self._keep_silence(place.scope, place.path, silence)
         await self._set_aside(place)
         return heard.passing
+
+    async def _unrecorded(self, heard: Heard, place: Place) -> None:
+        """Leave what is only read for out of the record for good, too."""
+        if heard.identity.mode == _READ:
+            await self._set_aside(place)
 
     def _off(self, heard: Heard) -> Silence | None:
         """Say whether memory is off for a request that is talk, and by whose word."""
