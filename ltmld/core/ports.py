@@ -63,6 +63,12 @@ class Recording(Protocol):
     def complete(self) -> bool:
         """Whether the terminator has been seen: time to ``commit``."""
 
+    def body_ended(self) -> None:
+        """The body has come to its own end, whether a terminator was seen or not.
+
+        Not called when the body broke off or the client went away; ``close`` still follows.
+        """
+
     async def commit(self) -> None:
         """Write the exchange to the ledger; returns when it is durable, or was given up (bounded)."""
 

@@ -204,6 +204,7 @@ class Answer:
 
     def _end(self) -> None:
         if self.tap is not None:
+            self.tap.recording.body_ended()
             self._out += map(self._framed_payload, self.tap.release())
         if self._framed and self._reader is not None:
             self._out.append(self._reader.end())

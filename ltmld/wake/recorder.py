@@ -77,6 +77,7 @@ class ExchangeRecording:
     deadline_s: float
     recorded: Callable[[], None] = field(default=lambda: None)
     _status: int = 0
+    _whole: bool = False
     _submitted: bool = False
 
     def begin(self, *, status: int, content_type: str) -> None:
@@ -93,6 +94,10 @@ class ExchangeRecording:
         """Whether the terminator was seen."""
         return self.capture.complete
 
+    def body_ended(self) -> None:
+        """Learn that the whole body has come."""
+        self._whole = True
+
     async def commit(self) -> None:
         """Record the finished exchange; wait until it is durable, or for the deadline."""
         await self._submit(Outcome.COMPLETED)
@@ -102,6 +107,8 @@ class ExchangeRecording:
         if self._submitted:
             return
         self.capture.end()
+        if self._whole and self.capture.unfinished:
+            error = error or "Ollama ended its answer before it was finished"
         if self.capture.complete and not error:
             await self._submit(Outcome.COMPLETED)
             return

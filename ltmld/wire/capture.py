@@ -42,6 +42,11 @@ class Capture:
         """Whether the terminator has been seen."""
         return self._framing.complete
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether a stream was read without a gap, and no terminator has been seen."""
+        return self._framing.unfinished
+
     def end(self) -> None:
         """Take the end of the body: a last line that no line end follows is read now."""
         self._framing.end()

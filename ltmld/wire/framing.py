@@ -47,6 +47,10 @@ class Framing(Protocol):
 
     complete: bool
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether the body should have a terminator, and none has been seen in anything that came."""
+
     def feed(self, data: bytes) -> int:
         """Take the next bytes; return how many of those not yet passed may pass now."""
 
@@ -56,6 +60,8 @@ class Framing(Protocol):
 
 class Untouched:
     """A body that is nobody's answer: everything passes."""
+
+    unfinished = False
 
     def __init__(self) -> None:
         self.complete = False
@@ -70,6 +76,8 @@ class Untouched:
 
 class ErrorBody:
     """The body of an answer that is an error: everything passes, its sentence is kept."""
+
+    unfinished = False
 
     def __init__(self, reader: Reader, *, status: int) -> None:
         self.complete = False
@@ -93,6 +101,8 @@ class ErrorBody:
 
 class Document:
     """One JSON document: held until it is whole, or too large to hold."""
+
+    unfinished = False
 
     def __init__(self, reader: Reader, *, bytes_max: int) -> None:
         self.complete = False
@@ -143,6 +153,12 @@ class Lines:
         self._safe = 0  # up to here bytes may pass
         self._ending = False
         self._overlong = False  # the line that is coming was let go
+        self._gap = False  # a line was let go: it may have been the last
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether no terminator has come, and none can have been missed."""
+        return not (self.complete or self._gap)
 
     def feed(self, data: bytes) -> int:
         """Read whole lines; hold the line that is coming, and the one that ends the answer."""
@@ -156,6 +172,7 @@ class Lines:
         self._searched = len(self._held)
         if self._overlong or len(self._held) - self._safe > LINE_BYTES_MAX:
             self._overlong = self._overlong or self._read < len(self._held)
+            self._gap = True
             self._read = self._safe = len(self._held)
         return self._passed()
 

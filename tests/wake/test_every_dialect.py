@@ -16,10 +16,12 @@ from ltmld.core.ollama_host import OllamaHost
 from ltmld.ledger import Ledger
 from ltmld.models.cards import ModelCards
 from ltmld.proxy.server import Proxy
+from ltmld.standin.faults import Fault
 from ltmld.standin.server import StandIn, running_standin
 from ltmld.wake.attendant import WakeAttendant
 from ltmld.wire.sentinel import CLOSE, OPEN
 from tests.support.ledgers import CountedIds, MovedClock, a_ledger
+from tests.support.raw_upstream import until
 from tests.support.tongues import ANTHROPIC, CHATS, RESPONSES, Said, request
 from tests.wake.test_injector import Shelf
 
@@ -72,6 +74,13 @@ class House:
             rows = connection.execute("SELECT role, text FROM messages ORDER BY ordinal").fetchall()
         connection.close()
         return [(str(role), str(text)) for role, text in rows]
+
+    def outcomes(self) -> list[str]:
+        """Return how each exchange in the ledger ended."""
+        with sqlite3.connect(self.ledger.path) as connection:
+            rows = connection.execute("SELECT outcome FROM exchanges").fetchall()
+        connection.close()
+        return [str(outcome) for (outcome,) in rows]
 
 
 @pytest.fixture
@@ -132,6 +141,15 @@ async def test_a_packed_body_goes_on_unpacked_when_memory_was_put_in(house: Hous
     assert answer.status_code == 200
     assert (seen.header("content-encoding"), SECRET.encode() in seen.body) == ("", True)
     assert seen.header("content-length") == str(len(seen.body))
+
+
+@pytest.mark.parametrize("path", CHATS)
+async def test_an_answer_that_ollama_breaks_off_cleanly_is_kept_as_failed(house: House, path: str) -> None:
+    house.standin.inference.faults.append(Fault.MIDSTREAM_ERROR)
+    answer = await house.post(path, request(path, FIRST, model=MODEL))
+    assert answer.status_code == 200
+    assert b"stop" not in answer.content
+    await until(lambda: house.outcomes() == ["failed"])
 
 
 @pytest.mark.parametrize("path", ["/v1/completions", "/v1/embeddings", "/api/embed"])

@@ -91,6 +91,22 @@ async def test_an_answer_without_its_end_is_recorded_as_what_it_is(
     assert next(message.text for message in ledger.thread_messages("thr-1")) == "Good morning."
 
 
+@pytest.mark.parametrize(
+    ("last", "outcome"), [(b"", Outcome.FAILED), (END.rstrip(b"\n"), Outcome.COMPLETED)], ids=["none", "bare"]
+)
+async def test_a_stream_that_ends_without_its_terminator_has_failed(
+    ledger: Ledger, last: bytes, outcome: Outcome
+) -> None:
+    """Ollama's mid-stream failures on ``/v1`` are clean ends of a body that just stops."""
+    recording = a_recording(ledger)
+    recording.feed(PIECE + last)
+    recording.body_ended()
+    await recording.close()
+    ((recorded_as, error),) = recorded(ledger)
+    assert recorded_as == outcome
+    assert (error == "") == (outcome is Outcome.COMPLETED)
+
+
 async def test_a_stuck_ledger_does_not_keep_the_client_and_loses_nothing(ledger: Ledger) -> None:
     recording = a_recording(ledger, deadline_s=0.05)
     recording.feed(PIECE + END)
