@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.fuzzing import Stage, requests_in, verdict
+from tests.support.fuzzing import Stage, requests_in, verdict, verdict_on_answer
 
 EXAMPLES = 150
 
@@ -136,5 +136,45 @@ def test_whatever_bytes_come_somebody_is_answered_or_waits(stage: Stage) -> None
     @given(st.binary(max_size=200), CUTS)
     def anything(data: bytes, cuts: list[float]) -> None:
         check(stage, data, cuts)
+
+    anything()
+
+
+STATUSES = st.sampled_from(
+    [b"200 OK", b"200 OK", b"404 Not Found", b"204 No Content", b"304 x", b"500 ", b"103 Hint"]
+)
+ANSWERS = st.lists(
+    joined(st.just(b"HTTP/1.1 "), STATUSES, st.just(b"\r\n"), HEADERS, CONNECTIONS, BODIES),
+    min_size=1,
+    max_size=2,
+).map(b"".join)
+
+
+def hear(stage: Stage, data: bytes, cuts: list[float]) -> None:
+    wrong = verdict_on_answer(stage, data, *stage.hear(cut(data, cuts)))
+    assert not wrong, f"{wrong}\nanswered {data!r}"
+
+
+def test_whatever_answers_a_client_reads_what_a_strict_parser_reads_and_the_next_its_own(
+    stage: Stage,
+) -> None:
+    @settings(max_examples=EXAMPLES)
+    @given(ANSWERS, MUTATIONS, st.lists(st.tuples(st.floats(0, 1), POISON), max_size=2), CUTS)
+    def answered(
+        data: bytes,
+        mutations: list[tuple[float, int, bytes]],
+        poison: list[tuple[float, bytes]],
+        cuts: list[float],
+    ) -> None:
+        hear(stage, poisoned(mutated(data, mutations), poison), cuts)
+
+    answered()
+
+
+def test_whatever_bytes_answer_the_client_is_answered(stage: Stage) -> None:
+    @settings(max_examples=EXAMPLES)
+    @given(st.binary(max_size=200), CUTS)
+    def anything(data: bytes, cuts: list[float]) -> None:
+        hear(stage, data, cuts)
 
     anything()

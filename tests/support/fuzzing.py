@@ -11,6 +11,7 @@ import fcntl
 import re
 import struct
 import termios
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self, cast
@@ -25,6 +26,7 @@ from tests.support.attendants import ObedientAttendant
 from tests.support.serving import serving
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+NEXT = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nnext"
 PING = b"GET /ping HTTP/1.1\r\nHost: localhost\r\n\r\n"
 PATIENCE_S = 3.0
 """How long the data plane may do nothing about bytes that have come; it takes a millisecond."""
@@ -33,6 +35,9 @@ LIMITS = ProxySettings(head_bytes_max=16_384, look_bytes_max=100_000, linger_s=0
 _FIRST_LINE = re.compile(
     rb"[^\r\n]*\Z|\S+ \S+ HTTP/\d\.\d\r\n"
 )  # Go refuses another without waiting for the rest
+_CODED_CHUNKS = re.compile(
+    rb"(?i)((?:^|\n)transfer-encoding:)[\t ]*(?:(?!chunked)[!#-'*+.^-z|~-]+[\t ]*,[\t ]*)+chunked(?=[\t ]*\r\n)"
+)
 _ASCII = bytes(range(0x80)) + b"~" * 0x80
 _HOP = {b"connection", b"keep-alive", b"proxy-connection", b"te", b"upgrade", b"expect"}
 _NEVER_NAMED = {b"host", b"content-length", b"transfer-encoding", b"content-type"}
@@ -57,6 +62,8 @@ def requests_in(data: bytes) -> tuple[list[Read], bytes, bool]:
     found: list[Read] = []
     while data:
         data = data[len(data) - len(data.lstrip(b"\r\n")) :] if data.startswith(b"\r\n") else data
+        if data.startswith(PREFACE):
+            return found, data, True
         try:
             one = _one(data)
         except h11.RemoteProtocolError:
@@ -71,8 +78,10 @@ def requests_in(data: bytes) -> tuple[list[Read], bytes, bool]:
 def _one(data: bytes) -> tuple[Read, bytes] | None:
     parser = h11.Connection(h11.SERVER, max_incomplete_event_size=2**20)
     line, end, rest = data.partition(b"\r\n")
-    # h11 alone refuses targets beyond ASCII; Go and llhttp take them.
-    parser.receive_data(line.translate(_ASCII) + end + rest)
+    head, empty, behind = rest.partition(b"\r\n\r\n")
+    # h11 alone refuses targets beyond ASCII, and codings in front of chunked; Go and llhttp find the same end.
+    head = _CODED_CHUNKS.sub(rb"\1chunked", head + b"\r\n")[:-2]
+    parser.receive_data(line.translate(_ASCII) + end + head + empty + behind)
     request: h11.Request | None = None
     body = b""
     while True:
@@ -110,10 +119,20 @@ class Judge(asyncio.Protocol):
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
         self._data = b""
+        self.answered = False
+        stage.judges.append(self)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
         self._transport = cast("asyncio.Transport", transport)
+
+    def close(self) -> None:
+        """Close, after what is still to be sent."""
+        self._transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - any end is an end
+        """Take note."""
+        self._stage.judges.remove(self)
 
     def data_received(self, data: bytes) -> None:
         """Read, and answer what is whole."""
@@ -121,9 +140,9 @@ class Judge(asyncio.Protocol):
         found, self._data, malformed = requests_in(self._data)
         for request in found:
             self._stage.seen.append(request)
-            self._transport.write(self._stage.answer)
-            if self._stage.closes:
-                self._transport.close()
+            self.answered = True
+            for part in self._stage.answer:
+                self._transport.write(part)
         if malformed or _FIRST_LINE.match(self._data) is None:
             # Only what no parser takes for a request of ours may come here, and then nothing beside it.
             stranger = b"/" not in self._data or self._data.startswith(PREFACE)
@@ -164,8 +183,8 @@ class Stage:
     def __init__(self) -> None:
         self.seen: list[Read] = []
         self.faults: list[str] = []
-        self.answer = OK
-        self.closes = False
+        self.judges: list[Judge] = []
+        self.answer = [OK]
         self.attendant = ObedientAttendant()
         self._runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
 
@@ -184,9 +203,9 @@ class Stage:
         """Send *parts* on a new connection; return its sender when the data plane has done all it will do."""
         return self._runner.run(self._send(parts))
 
-    def follow(self, parts: list[bytes], then: bytes, answer: bytes) -> tuple[bytes, bytes]:
-        """Send *parts*, then one request more that is answered with *answer*; return what each of them got."""
-        return self._runner.run(self._follow(parts, then, answer))
+    def hear(self, parts: list[bytes]) -> tuple[bytes, bytes]:
+        """Answer a request with *parts*, and the next with ``NEXT``; return what the client got for each."""
+        return self._runner.run(self._hear(parts))
 
     async def _open(self) -> None:
         loop = asyncio.get_running_loop()
@@ -210,30 +229,31 @@ class Stage:
         await self._deliver(sender, parts)
         await self._leave(sender)
         seen = self.seen.copy()
-        answer, self.answer = self.answer, OK
         await self._ping()
-        self.seen, self.answer = seen, answer
+        self.seen = seen
         return sender
 
-    async def _follow(self, parts: list[bytes], then: bytes, answer: bytes) -> tuple[bytes, bytes]:
+    async def _hear(self, parts: list[bytes]) -> tuple[bytes, bytes]:
         sender = await self._connect()
-        await self._deliver(sender, parts)
+        served = self._find(sender)
+        assert served is not None
+        self.answer = parts
+        sender.transport.write(PING)
+        # An answer may want more than there is: its sender goes in the end, as any program does some day.
+        await self._until(lambda: self._settled(sender, served), closing=True)
         first = sender.got
-        self.answer = answer
-        if not (sender.ended or self._served(sender)._relay is not None):
-            await self._deliver(sender, [then])
-        second = sender.got[len(first) :]
+        self.answer = [NEXT]
+        if not sender.ended:
+            await self._deliver(sender, [PING])
         await self._leave(sender)
-        self.answer = OK
+        self.answer = [OK]
         await self._ping()
-        return first, second
+        return first, sender.got[len(first) :]
 
     async def _connect(self) -> Sender:
         loop = asyncio.get_running_loop()
         _, sender = await loop.create_connection(Sender, "127.0.0.1", self.proxy.port)
-        async with asyncio.timeout(PATIENCE_S):
-            while self._find(sender) is None:  # noqa: ASYNC110 - the data plane tells nobody what it has done
-                await asyncio.sleep(0)
+        await self._until(lambda: self._find(sender) is not None)
         return sender
 
     async def _deliver(self, sender: Sender, parts: list[bytes]) -> None:
@@ -242,14 +262,20 @@ class Stage:
             if not sender.ended:
                 sender.transport.write(part)
             await asyncio.sleep(0)
-        async with asyncio.timeout(PATIENCE_S):
-            while not self._settled(sender, served):  # noqa: ASYNC110 - as above
-                await asyncio.sleep(0)
+        await self._until(lambda: self._settled(sender, served))
 
     async def _leave(self, sender: Sender) -> None:
         sender.transport.abort()
+        await self._until(lambda: not (self.proxy._plane.clients or self.proxy.stats.open))
+
+    async def _until(self, condition: Callable[[], bool], *, closing: bool = False) -> None:
+        turns = 0
         async with asyncio.timeout(PATIENCE_S):
-            while self.proxy._plane.clients or self.proxy.stats.open:  # noqa: ASYNC110 - as above
+            while not condition():
+                turns += 1
+                for judge in self.judges if closing and not turns % 100 else ():
+                    if judge.answered:
+                        judge.close()
                 await asyncio.sleep(0)
 
     async def _ping(self) -> None:
@@ -263,11 +289,6 @@ class Stage:
         own = sender.transport.get_extra_info("sockname")
         clients = self.proxy._plane.clients
         return next((c for c in clients if c.transport.get_extra_info("peername") == own), None)
-
-    def _served(self, sender: Sender) -> Client:
-        served = self._find(sender)
-        assert served is not None
-        return served
 
     def _settled(self, sender: Sender, served: Client | None) -> bool:
         """Tell whether nothing more will happen unless somebody sends more."""
@@ -309,6 +330,45 @@ def verdict(stage: Stage, sent: bytes, sender: Sender) -> str:
         return f"a request was dropped without a word: {expected[0]}; the client got {sender.got[:100]!r}"
     if malformed and not expected and stage.seen:
         return "what is malformed went on"
+    return ""
+
+
+def answer_in(data: bytes) -> tuple[int, bytes] | None:
+    """Return status and body of the answer that h11 reads from *data* and the end of its connection, if any."""
+    parser = h11.Connection(h11.CLIENT, max_incomplete_event_size=2**20)
+    parser.send(h11.Request(method="GET", target="/ping", headers=[("Host", "localhost")]))
+    parser.send(h11.EndOfMessage())
+    status, body = 0, b""
+    try:
+        parser.receive_data(data)
+        parser.receive_data(b"")
+        while True:
+            match parser.next_event():
+                case h11.Response(status_code=code):
+                    status = code
+                case h11.Data(data=piece):
+                    body += bytes(piece)
+                case h11.EndOfMessage():
+                    return status, body
+                case h11.InformationalResponse():
+                    pass
+                case _:
+                    return None
+    except h11.RemoteProtocolError:
+        return None
+
+
+def verdict_on_answer(stage: Stage, said: bytes, first: bytes, second: bytes) -> str:
+    """Return what is wrong with how the answer *said* was passed on, and with what the next request got."""
+    if stage.faults:
+        return "; ".join(stage.faults)
+    if not first:
+        return "the client got nothing"
+    heard = answer_in(first)
+    if heard is not None and heard[0] != 502 and heard != answer_in(said):
+        return f"the client read {heard}, Ollama said {answer_in(said)}"
+    if second and not second.endswith(b"next") and not second.startswith(b"HTTP/1.1 502"):
+        return f"the next answer was {second!r}"
     return ""
 
 
