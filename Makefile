@@ -36,6 +36,10 @@ demo: $(STAMP) ## show the whole story in the terminal: wake, sleep, wake
 test: $(STAMP) ## run the whole test suite
 	@$(BIN)/python -m pytest $(ARGS)
 
+.PHONY: fuzz
+fuzz: $(STAMP) ## send hostile bytes to the data plane for SECONDS (60), always the same ones for one SEED (0)
+	@$(BIN)/python -m tests.proxy.fuzz --seconds $(or $(SECONDS),60) --seed $(or $(SEED),0)
+
 .PHONY: lint
 lint: $(STAMP) ## ruff: the rules and the format
 	@$(BIN)/ruff check .
