@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from ltmld.core.exchange import Reply, Usage
 from ltmld.core.message import ToolCall
-from ltmld.wire.framing import LINE_BYTES_MAX
 from ltmld.wire.request import context_digest
 from tests.support.recordings import Case, recorded
 from tests.wire.relaying import begun, capture_for, cut, over, relayed
@@ -296,6 +295,23 @@ def test_an_openai_stream_that_breaks_off_is_seen_by_its_nameless_chunk() -> Non
     assert (reply.text, reply.model, reply.error) == (" Once", "tiny", "Ollama broke off in mid-answer")
 
 
+def test_an_openai_stream_without_its_end_is_unfinished_and_loses_nothing() -> None:
+    pieces = recorded("v1-chat-stream").response.pieces
+    capture = capture_for("/v1/chat/completions")
+    capture.begin(status=200, content_type="text/event-stream")
+    before, after, reply = relayed(capture, pieces[:-1])
+    assert (before, after) == (b"".join(pieces[:-1]), b"")
+    assert (over(capture), capture.unfinished, reply.done_reason) == (False, True, "")
+
+
+@pytest.mark.parametrize("name", [*STREAMS, *DOCUMENTS])
+def test_what_ended_as_it_should_is_not_unfinished(name: str) -> None:
+    case = recorded(name)
+    capture = begun(case)
+    relayed(capture, case.response.pieces)
+    assert not capture.unfinished
+
+
 @pytest.mark.parametrize("name", ERRORS)
 def test_an_error_answer_passes_at_once_and_its_sentence_is_kept(name: str) -> None:
     case = recorded(name)
@@ -320,45 +336,6 @@ def test_what_is_no_answer_passes_unread() -> None:
     capture.begin(status=301, content_type="text/html")
     assert capture.feed(b'{"done":true}\n') == 14
     assert not capture.complete
-
-
-def test_a_reply_above_the_limit_is_cut_and_still_relayed_to_its_end() -> None:
-    case = recorded("chat-stream")
-    capture = begun(case, bytes_max=12)
-    before, after, reply = relayed(capture, case.response.pieces)
-    assert before + after == case.response.body
-    assert capture.complete
-    assert reply.text == STORY[:12]
-
-
-def test_the_limit_never_splits_a_character() -> None:
-    capture = capture_for("/api/generate", bytes_max=4)
-    capture.begin(status=200, content_type="application/x-ndjson")
-    capture.feed(orjson.dumps({"response": "aé\N{SNOWMAN}z"}) + b"\n")
-    capture.feed(orjson.dumps({"response": "b"}) + b"\n")
-    assert capture.reply().text == "aé"
-
-
-def test_a_document_above_the_limit_is_let_go() -> None:
-    case = recorded("v1-chat-nonstream")
-    capture = begun(case, bytes_max=100)
-    assert capture.feed(case.response.body[:80]) == 0
-    assert capture.feed(case.response.body[80:200]) == 200
-    assert capture.feed(case.response.body[200:]) == len(case.response.body) - 200
-    assert not capture.complete
-
-
-def test_a_line_too_long_to_hold_is_let_go_and_the_next_is_read() -> None:
-    capture = capture_for("/api/chat")
-    capture.begin(status=200, content_type="application/x-ndjson")
-    first, piece = b'{"x":"', b"y" * (LINE_BYTES_MAX // 4)
-    last = b'"}\n{"message":{"content":"hi"}}\n'
-    passed = [capture.feed(part) for part in (first, *[piece] * 6, last)]
-    assert sum(passed) == len(first) + 6 * len(piece) + len(last)
-    assert passed[:4] == [0, 0, 0, 0]
-    assert capture.reply().text == "hi"
-    assert capture.feed(b'{"done":true}\n') == 0
-    assert capture.complete
 
 
 def test_a_last_line_without_a_line_end_is_read_at_the_end() -> None:

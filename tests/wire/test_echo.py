@@ -32,6 +32,25 @@ STREAMED: dict[str, tuple[str, Callable[[str, str], dict[str, Any]], str]] = {
         lambda text, thought: {"choices": [{"delta": {"content": text, "reasoning": thought}}]},
         "data: [DONE]\n\n",
     ),
+    "/v1/responses": (
+        "text/event-stream",
+        lambda text, thought: (
+            {"type": "response.output_text.delta", "delta": text}
+            if text
+            else {"type": "response.reasoning_summary_text.delta", "delta": thought}
+        ),
+        'data: {"type":"response.completed","response":{}}\n\n',
+    ),
+    "/v1/messages": (
+        "text/event-stream",
+        lambda text, thought: {
+            "type": "content_block_delta",
+            "delta": {"type": "text_delta", "text": text}
+            if text
+            else {"type": "thinking_delta", "thinking": thought},
+        },
+        'data: {"type":"message_stop"}\n\n',
+    ),
 }
 
 
@@ -62,8 +81,8 @@ def streamed(path: str, text: str, thought: str) -> Reply:
 
 @pytest.mark.parametrize("path", STREAMED)
 def test_an_echo_is_left_out_of_what_a_model_said_and_thought(path: str) -> None:
-    reply = streamed(path, ECHO, ECHOED + GAP + "So.")
-    assert (reply.text, reply.thinking) == ("Sure:  you like tea.", "So.")
+    assert streamed(path, ECHO, "").text == "Sure:  you like tea."
+    assert streamed(path, "", ECHOED + GAP + "So.").thinking == "So."
 
 
 @pytest.mark.parametrize("path", CHATS)

@@ -18,6 +18,9 @@ from tests.support.recordings import recorded
 ROUTES = ("/api/chat", "/api/generate", "/v1/chat/completions", "/v1/responses", "/v1/messages")
 
 
+CALL = {"id": "call_1", "type": "function", "function": {"name": "look", "arguments": '{"n": 1}'}}
+
+
 def parsed(path: str, body: bytes | dict[str, Any]) -> Request:
     dialect = dialect_for("POST", path)
     assert dialect is not None
@@ -165,6 +168,72 @@ def test_the_parts_of_an_openai_message_are_joined_and_its_images_kept_as_digest
     (attachment,) = message.attachments
     assert (attachment.media, attachment.size_bytes) == ("image/png", 5)
     assert attachment.sha256 == sha256(b"hello").hexdigest()
+
+
+def test_developers_and_names_and_thinking_of_an_openai_chat_are_seen() -> None:
+    request = parsed(
+        "/v1/chat/completions",
+        {
+            "messages": [
+                {"role": "developer", "content": "Rules."},
+                {"role": "user", "name": "Ann", "content": [{"type": "text", "text": "hi"}]},
+                {"role": "assistant", "content": None, "reasoning": "Hm.", "tool_calls": [CALL]},
+                {"role": "tool", "tool_call_id": "call_1", "name": "look", "content": "22C"},
+                {"role": "function", "name": "look", "content": "old"},
+            ],
+            "stream_options": {"include_usage": True},
+        },
+    )
+    assert [message.role.value for message in request.messages] == [
+        "developer",
+        "user",
+        "assistant",
+        "tool",
+        "tool",
+    ]
+    assert (request.messages[1].name, request.messages[2].thinking) == ("Ann", "Hm.")
+    assert request.messages[2].tool_calls == (ToolCall(name="look", arguments='{"n": 1}', id="call_1"),)
+    assert request.system is None
+
+
+def test_sounds_and_files_of_an_openai_message_are_kept_as_digests() -> None:
+    parts = [
+        {"type": "input_audio", "input_audio": {"data": "aGVsbG8=", "format": "wav"}},
+        {"type": "file", "file": {"file_data": "data:application/pdf;base64,aGVsbG8="}},
+        {"type": "image_url", "image_url": "https://example.org/a.png"},
+    ]
+    (message,) = parsed("/v1/chat/completions", {"messages": [{"role": "user", "content": parts}]}).messages
+    assert [(item.media, item.size_bytes) for item in message.attachments] == [
+        ("audio/wav", 5),
+        ("application/pdf", 5),
+        ("link", 0),
+    ]
+
+
+def test_a_generate_with_everything_is_read() -> None:
+    request = parsed(
+        "/api/generate",
+        {
+            "prompt": "what is it?",
+            "images": ["aGVsbG8="],
+            "format": {"type": "object"},
+            "think": "high",
+            "logprobs": True,
+            "keep_alive": -1,
+            "options": {"num_predict": 7, "stop": ["x"]},
+        },
+    )
+    assert (request.has_format, request.reply_tokens_max, len(request.messages[0].attachments)) == (
+        True,
+        7,
+        1,
+    )
+    assert (request.raw, request.suffix, request.template, request.context_sha256) == (
+        False,
+        False,
+        False,
+        "",
+    )
 
 
 def test_images_of_ollama_are_kept_as_digests() -> None:
