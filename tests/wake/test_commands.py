@@ -84,6 +84,11 @@ def test_a_command_and_its_answer_are_aside_and_nothing_else() -> None:
     assert spoken_aside(said) == {3, 4, 5, 8}
 
 
+def test_what_follows_a_tool_is_no_answer_to_a_command() -> None:
+    tool = Message(role=Role.TOOL, text="42")
+    assert spoken_aside([user("/ltm"), assistant("help"), tool, assistant("It is 42.")]) == {0, 1}
+
+
 def test_what_a_client_puts_around_a_command_does_not_hide_it() -> None:
     dressed = user("/ltm status\n<environment_details>\nToday is Monday\n</environment_details>")
     command = newest([dressed])
