@@ -55,19 +55,17 @@ class Way:
             raise self._absent(_reason(error)) from error
 
     async def _connected(self, pool: Pool) -> Upstream:
-        loop = asyncio.get_running_loop()
         target, trust = self.target, self._trust
 
         def made() -> Upstream:
             return Upstream(pool) if trust is None else SecuredUpstream(pool, trust, self._certified_name)
 
         if target.numeric:
-            transport, upstream = await loop.create_connection(made, target.host, target.port)
+            _, upstream = await asyncio.get_running_loop().create_connection(made, target.host, target.port)
         else:
-            connection = await dialed(target.host, target.port)
-            transport, upstream = await loop.create_connection(made, sock=connection)
+            upstream = await dialed(made, target.host, target.port)
         try:
-            self._check(transport)
+            self._check(upstream.transport)
             if isinstance(upstream, SecuredUpstream):
                 await upstream.secured
         except BaseException:

@@ -19,7 +19,7 @@ from tests.support.raw_upstream import RawUpstream, Wire, connect, until
 from tests.support.sealed import Sealed
 from tests.support.serving import serving
 
-GET = b"GET /api/version HTTP/1.1\r\nHost: x\r\n\r\n"
+GET = b"GET /api/version HTTP/1.1\r\nHost: localhost\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 LARGE = 20_000_000
@@ -59,7 +59,7 @@ async def test_requests_and_streams_pass_on_one_connection(client: Wire, upstrea
     await wire.send(OK)
     assert (await client.message()).body == b"ok"
 
-    await client.send(b"POST /api/chat HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody")
+    await client.send(b"POST /api/chat HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\nbody")
     assert (await wire.message()).body == b"body"
     await wire.send(CHUNKED + b"1\r\na\r\n")
     assert (await client.until(b"a\r\n")).endswith(b"1\r\na\r\n")
@@ -80,7 +80,9 @@ async def test_a_large_upload_waits_for_an_upstream_that_does_not_read(
 ) -> None:
     async with await connect(proxy.port) as plain:
         client = await Sealed(plain, authority.client(), name="127.0.0.1").shake()
-        await client.send(b"POST /api/blobs/x HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % LARGE)
+        await client.send(
+            b"POST /api/blobs/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % LARGE
+        )
         wire = await upstream.accept()
         await wire.until(b"\r\n\r\n")
         wire.hold()
@@ -158,7 +160,9 @@ async def test_a_client_that_goes_while_its_answer_is_stalled_is_noticed(
 
 
 async def test_what_is_refused_is_told_why_and_closed(client: Wire, proxy: Proxy) -> None:
-    await client.send(b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n")
+    await client.send(
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
     answer = await client.message()
     assert answer.first.startswith(b"HTTP/1.1 400")
     client.close()

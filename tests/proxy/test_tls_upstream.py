@@ -20,7 +20,7 @@ from tests.support.raw_upstream import RawUpstream, Wire, connect, until
 from tests.support.sealed import Sealed
 from tests.support.serving import serving
 
-GET = b"GET /api/version HTTP/1.1\r\nHost: x\r\n\r\n"
+GET = b"GET /api/version HTTP/1.1\r\nHost: localhost\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 LARGE = 20_000_000
@@ -73,7 +73,7 @@ async def plain_listener() -> AsyncIterator[RawUpstream]:
 async def test_an_answer_streams_through_and_the_connection_is_kept(
     client: Wire, secured: RawUpstream, proxy: Proxy
 ) -> None:
-    await client.send(b"POST /api/chat HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody")
+    await client.send(b"POST /api/chat HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\nbody")
     wire = await secured.accept()
     assert (await wire.message()).body == b"body"
     await wire.send(CHUNKED + b"1\r\na\r\n")
@@ -206,7 +206,7 @@ async def test_a_handshake_that_does_not_end_well_is_said_in_time(way: str, beli
 async def test_a_large_upload_waits_for_an_upstream_that_does_not_read(
     client: Wire, secured: RawUpstream
 ) -> None:
-    await client.send(b"POST /api/blobs/x HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % LARGE)
+    await client.send(b"POST /api/blobs/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % LARGE)
     wire = await secured.accept()
     await wire.until(b"\r\n\r\n")
     wire.hold()
@@ -354,7 +354,9 @@ async def test_an_early_answer_arrives_although_the_upload_never_ends(
         listening.setblocking(False)
         address = f"https://127.0.0.1:{listening.getsockname()[1]}"
         async with serving(address, believing) as proxy, await connect(proxy.port) as client:
-            await client.send(b"POST /api/blobs/x HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n")
+            await client.send(
+                b"POST /api/blobs/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n"
+            )
             ollama, _ = await loop.sock_accept(listening)
             reader, writer = await asyncio.open_connection(sock=ollama)
             peer = await Sealed(Wire(reader, writer), identity).shake()
