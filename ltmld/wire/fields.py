@@ -2,7 +2,7 @@
 
 Rules:
 1. Absent and null are the zero value; a wrong type is a ``WireError`` (Ollama answers 400 to it).
-2. ``said`` and ``told`` are for answers: they never raise, and take a wrong type for absent.
+2. ``said``, ``told``, ``listed`` and ``spelled`` are for answers: they never raise, and take a wrong type for absent.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from ltmld.errors import WireError
+from ltmld.wire.json_text import compact
 
 Tree = Mapping[str, Any]
 
@@ -81,6 +82,15 @@ def listed(tree: object, name: str) -> list[Any]:
     """Return an array of an answer, empty when there is none."""
     value = tree.get(name) if isinstance(tree, dict) else None
     return value if isinstance(value, list) else []
+
+
+def spelled(tree: object, name: str) -> str:
+    """Return an object of an answer as JSON, empty when there is none, or none that can be written."""
+    value = told(tree, name)
+    try:
+        return compact(value) if value else ""
+    except WireError:
+        return ""
 
 
 def _typed(tree: Tree, name: str, kind: type[_T], default: _T) -> _T:

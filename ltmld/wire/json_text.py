@@ -133,8 +133,15 @@ def inner(text: str) -> str:
 
 
 def compact(value: Any) -> str:
-    """Return *value* as JSON without spaces, keys in their order, unicode as it is."""
-    return clean(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+    """Return *value* as JSON without spaces, keys in their order, unicode as it is.
+
+    Raises:
+        WireError: it is too deep to be written.
+    """
+    try:
+        return clean(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+    except RecursionError as error:
+        raise WireError("a value of the JSON body is too deep; the body passes untouched") from error
 
 
 def clean(text: str) -> str:

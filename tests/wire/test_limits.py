@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-import orjson
+import contextlib
 
+import orjson
+import pytest
+
+from ltmld.errors import WireError
+from ltmld.wire.dialect import dialect_for
 from ltmld.wire.framing import LINE_BYTES_MAX
 from tests.support.recordings import recorded
 from tests.wire.relaying import begun, capture_for, relayed
@@ -17,6 +22,40 @@ def test_a_reply_above_the_limit_is_cut_and_still_relayed_to_its_end() -> None:
     assert before + after == case.response.body
     assert capture.complete
     assert reply.text == STORY[:12]
+
+
+@pytest.mark.parametrize("depth", [100, 980, 1020, 100_000])
+@pytest.mark.parametrize(
+    ("path", "media", "body"),
+    [
+        (
+            "/api/chat",
+            "application/x-ndjson",
+            b'{"message":{"tool_calls":[{"function":{"name":"look","arguments":{"a":%s}}}]}}\n',
+        ),
+        (
+            "/v1/messages",
+            "text/event-stream",
+            b'data: {"type":"content_block_start","content_block":{"type":"tool_use","input":{"a":%s}}}\n\n',
+        ),
+    ],
+)
+def test_an_answer_too_deep_to_be_kept_is_relayed(path: str, media: str, body: bytes, depth: int) -> None:
+    capture = capture_for(path)
+    capture.begin(status=200, content_type=media)
+    deep = body % (b"[" * depth + b"]" * depth)
+    assert capture.feed(deep) == len(deep)
+    assert len(capture.reply().tool_calls) <= 1
+
+
+@pytest.mark.parametrize("depth", [900, 980, 1020, 100_000])
+def test_a_request_too_deep_to_be_kept_is_read_or_left_alone(depth: int) -> None:
+    deep = b"[" * depth + b"]" * depth
+    call = b'{"type":"tool_use","id":"t","name":"look","input":{"a":%s}}' % deep
+    dialect = dialect_for("POST", "/v1/messages")
+    assert dialect is not None
+    with contextlib.suppress(WireError):
+        dialect.parse(b'{"messages":[{"role":"assistant","content":[%s]}]}' % call)
 
 
 def test_the_limit_never_splits_a_character() -> None:

@@ -12,9 +12,8 @@ from dataclasses import replace
 from typing import Any
 
 from ltmld.wire import fields
-from ltmld.wire.fields import listed, said, told
+from ltmld.wire.fields import listed, said, spelled, told
 from ltmld.wire.framing import Mark, error_of
-from ltmld.wire.json_text import compact
 from ltmld.wire.transcript import Transcript
 
 
@@ -75,11 +74,10 @@ class MessageReader:
                 self.transcript.add_thinking(said(block, "thinking"))
             case "tool_use":
                 # An empty input is the beginning of one that comes in pieces.
-                given = told(block, "input")
                 self.transcript.add_call(
                     index,
                     name=said(block, "name"),
-                    arguments=compact(given) if given else "",
+                    arguments=spelled(block, "input"),
                     call_id=said(block, "id"),
                 )
 

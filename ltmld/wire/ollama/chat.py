@@ -10,9 +10,9 @@ import orjson
 from ltmld.wire import fields, messages
 from ltmld.wire.body import Body, rewritten
 from ltmld.wire.capture import Capture
-from ltmld.wire.fields import listed, said, told
+from ltmld.wire.fields import listed, said, spelled, told
 from ltmld.wire.framing import Mark, error_of
-from ltmld.wire.json_text import clean, compact
+from ltmld.wire.json_text import clean
 from ltmld.wire.ollama.usage import usage
 from ltmld.wire.request import Request
 from ltmld.wire.thread_key import thread_key
@@ -109,7 +109,7 @@ class _Reader:
             transcript.add_call(
                 transcript.calls,
                 name=said(function, "name"),
-                arguments=compact(function.get("arguments") or {}),
+                arguments=spelled(function, "arguments") or "{}",
                 call_id=said(call, "id"),
             )
         if tree.get("done") is True:
