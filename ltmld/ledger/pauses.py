@@ -44,8 +44,11 @@ _KNOWN_ASIDES = """
 class Pauses:
     """Which scopes are paused, since when, and what was said aside."""
 
-    def __init__(self, writer: Writer, readers: Readers, *, clock: Clock) -> None:
+    def __init__(
+        self, writer: Writer, readers: Readers, *, clock: Clock, asides_max: int = ASIDES_MAX
+    ) -> None:
         self._writer, self._readers, self._clock = writer, readers, clock
+        self._asides_max = asides_max
         with readers.snapshot() as connection:
             self._since = {row["scope"]: moment(row["since"]) for row in connection.execute(_ALL)}
             self._with_asides = {row["scope"] for row in connection.execute(_SCOPES_WITH_ASIDES)}
@@ -77,7 +80,11 @@ class Pauses:
             LedgerBusyError: too much waits already.
         """
         self._with_asides.add(scope)
-        return self._writer.submit(lambda connection: _set_aside(connection, scope, chain))
+        return self._writer.submit(lambda connection: self._set_aside(connection, scope, chain))
+
+    def _set_aside(self, connection: sqlite3.Connection, scope: str, chain: str) -> None:
+        connection.execute(_ASIDE, (scope, chain))
+        connection.execute(_TRIM, (self._asides_max,))
 
     def said_again(self, scope: str, chain: str) -> Future[None]:
         """Queue the end of an aside: the same words were said again while memory was on.
@@ -95,11 +102,6 @@ class Pauses:
             return frozenset(
                 row["chain"] for row in connection.execute(_KNOWN_ASIDES, (scope, dumped(list(chains))))
             )
-
-
-def _set_aside(connection: sqlite3.Connection, scope: str, chain: str) -> None:
-    connection.execute(_ASIDE, (scope, chain))
-    connection.execute(_TRIM, (ASIDES_MAX,))
 
 
 def _no_aside(connection: sqlite3.Connection, scope: str, chain: str) -> None:

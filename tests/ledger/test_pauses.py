@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from ltmld.ledger import Ledger
-from ltmld.ledger.pauses import ASIDES_MAX
+from ltmld.ledger.pauses import Pauses
+from ltmld.ledger.readers import Readers
+from ltmld.ledger.writer import Writer
 from tests.support.ledgers import EPOCH, MovedClock, a_ledger
 
 
@@ -57,10 +59,12 @@ def test_what_was_said_aside_is_known_in_its_own_scope_only(ledger: Ledger) -> N
     assert ledger.pauses.asides("me", ["hash-1"]) == {"hash-1"}
 
 
-def test_at_the_limit_the_oldest_hashes_go(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert ASIDES_MAX == 10_000
-    monkeypatch.setattr("ltmld.ledger.pauses.ASIDES_MAX", 3)
+def test_at_the_limit_the_oldest_hashes_go(ledger: Ledger, clock: MovedClock) -> None:
+    writer, readers = Writer(ledger.path, queue_max=8), Readers(ledger.path)
+    pauses = Pauses(writer, readers, clock=clock, asides_max=3)
     for number in range(5):
-        ledger.pauses.aside("me", f"hash-{number}").result()
-    kept = ledger.pauses.asides("me", [f"hash-{number}" for number in range(5)])
+        pauses.aside("me", f"hash-{number}").result()
+    kept = pauses.asides("me", [f"hash-{number}" for number in range(5)])
     assert kept == {"hash-2", "hash-3", "hash-4"}
+    writer.close()
+    readers.close()
