@@ -108,12 +108,18 @@ _UP = """
     SELECT id, chain FROM up ORDER BY ordinal
 """
 
+# What an edit or another answer has taken the place of is not what a person sees in the client either.
 _PAGE = """
     SELECT threads.id, threads.scope, threads.key, threads.started_at, threads.last_at,
-        (SELECT count(*) FROM messages WHERE messages.thread_id = threads.id) AS messages,
+        (
+            SELECT count(*) FROM messages
+            WHERE messages.thread_id = threads.id
+              AND NOT EXISTS (SELECT 1 FROM retractions WHERE retractions.message_id = messages.id)
+        ) AS messages,
         (
             SELECT messages.text FROM messages
             WHERE messages.thread_id = threads.id AND messages.role = 'user'
+              AND NOT EXISTS (SELECT 1 FROM retractions WHERE retractions.message_id = messages.id)
             ORDER BY messages.at, messages.ordinal LIMIT 1
         ) AS title,
         (

@@ -148,6 +148,14 @@ def test_under_one_key_an_edited_first_message_goes_and_another_conversations_st
     assert ledger.counts()["threads"] == 1
 
 
+def test_a_list_of_conversations_shows_what_the_client_shows(ledger: Ledger) -> None:
+    """An edited first message gives the conversation its new title, and what it replaced is not counted."""
+    told(ledger, "my dog is called Biscuit", reply="nice", thread_key="chat-1")
+    told(ledger, "my dog is called Waffle", reply="nice", thread_key="chat-1")
+    ((listed,), _) = ledger.threads()
+    assert (listed["title"], listed["messages"]) == ("my dog is called Waffle", 2)
+
+
 def test_what_is_remembered_by_hand_stands_side_by_side(ledger: Ledger) -> None:
     for number, name in enumerate(("Biscuit", "Waffle")):
         memory = a_memory(f"My dog is called {name}.", id=f"mem-{number}")
