@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 
 from ltmld.core.ports import OwnReply, Plan, RequestHead
+from ltmld.wire.ollama.chat import OllamaChat
 
 
 @dataclass(slots=True, kw_only=True)
@@ -133,3 +134,51 @@ class ObedientAttendant:
         self.heads.append(head)
         self.messages.append(message)
         return b'{"mine":true}'
+
+
+class WatchingRecording:
+    """A recording that watches an answer of Ollama's chat as the real one does, and writes nothing."""
+
+    def __init__(self, *, bytes_max: int) -> None:
+        self._capture = OllamaChat().capture(bytes_max=bytes_max)
+
+    def begin(self, *, status: int, content_type: str) -> None:
+        """Learn the form."""
+        self._capture.begin(status=status, content_type=content_type)
+
+    def feed(self, data: bytes) -> int:
+        """Return how much may pass."""
+        return self._capture.feed(data)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the terminator was seen."""
+        return self._capture.complete
+
+    def body_ended(self) -> None:
+        """Nothing to do."""
+
+    async def commit(self) -> None:
+        """Nothing to write."""
+
+    async def close(self, *, error: str = "") -> None:
+        """Nothing to write."""
+
+
+class WatchingAttendant:
+    """Looks into POST /api/chat and watches the answer with a limit."""
+
+    def __init__(self, *, bytes_max: int) -> None:
+        self._bytes_max = bytes_max
+
+    def looks_into(self, head: RequestHead) -> bool:
+        """Look into one route."""
+        return head.method == "POST" and head.path == "/api/chat"
+
+    async def attend(self, head: RequestHead, body: bytes) -> Plan:  # noqa: ARG002 - whatever it says
+        """Watch."""
+        return Plan(body=body, recording=WatchingRecording(bytes_max=self._bytes_max))
+
+    def unavailable(self, head: RequestHead, message: str) -> bytes:  # noqa: ARG002 - never asked
+        """Answer something."""
+        return b"{}"
