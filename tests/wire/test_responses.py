@@ -179,6 +179,13 @@ def test_a_dropped_message_takes_its_calls_and_its_thinking_along() -> None:
     assert changed == [said("user", BLOCK + GAP + "hi")]
 
 
+def test_thinking_between_words_and_a_call_goes_with_them() -> None:
+    items = [said("user", "a"), said("assistant", "b"), thought("hm"), call("look", 1), said("user", "c")]
+    assert [message.thinking for message in parsed(input=items).messages] == ["", "hm", ""]
+    changed = injected({"input": items}, block="", drop=frozenset({1}))["input"]
+    assert changed == [said("user", "a"), said("user", "c")]
+
+
 def test_a_block_of_ours_is_seen_and_taken_out() -> None:
     request = parsed(
         input=[said("user", BLOCK + GAP + NOTE + GAP + "hi"), said("assistant", "ho"), said("user", "x")]
@@ -261,9 +268,11 @@ CALLS = [
     event("response.function_call_arguments.delta", 8, output_index=1, delta=":1}"),
     event("response.function_call_arguments.done", 9, output_index=1, arguments='{"n":1}'),
     event("response.output_item.done", 10, output_index=1, item=call("look", 1)),
-    event("response.output_item.done", 11, output_index=2, item=call("see", 2)),
+    event("response.output_item.added", 11, output_index=2, item=call("see", 2) | {"arguments": ""}),
+    event("response.output_item.done", 12, output_index=2, item=call("see", 2)),
 ]
-END = event("response.completed", 20, response=response("completed", usage=USAGE))
+OUTPUT = [thought("Look it up."), said("assistant", "It is warm."), call("look", 1)]
+END = event("response.completed", 20, response=response("completed", usage=USAGE, output=OUTPUT))
 
 
 def reply_to(pieces: list[bytes], places: list[int] | None = None) -> tuple[bytes, bytes, Reply]:
