@@ -8,7 +8,8 @@ Rules:
    What a person added with OLLAMA_ORIGINS is known to Ollama only: such a request is Ollama's to answer.
 2. A browser says its Origin with every POST. Its Host must be a name that nobody else can point here:
    without that, a page could rebind its own name to this machine and be "the same origin".
-3. Without an Origin it is no browser; its Host is checked only where Ollama would, on a loopback listener.
+3. Without an Origin it is no browser, unless it says that another site makes it ask (Sec-Fetch-Site); its Host is
+   checked only where Ollama would, on a loopback listener.
 """
 
 from __future__ import annotations
@@ -23,10 +24,12 @@ _LOCAL_ENDINGS = (".localhost", ".local", ".internal")
 _PRIVATE = tuple(map(ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")))
 
 
-def may_answer(*, origin: str, host: str, hostname: str, on_loopback: bool) -> bool:
-    """Tell whether Ollama would let in a request with this Origin and Host ('' where the header is missing)."""
+def may_answer(*, origin: str, host: str, fetch_site: str = "", hostname: str, on_loopback: bool) -> bool:
+    """Tell whether Ollama would let in a request with these headers ('' where one is missing)."""
     if origin:
         return allowed_origin(origin, host) and allowed_host(host, hostname=hostname)
+    if fetch_site in ("cross-site", "same-site"):
+        return False
     return not on_loopback or allowed_host(host, hostname=hostname)
 
 

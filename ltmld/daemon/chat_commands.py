@@ -51,11 +51,14 @@ class ChatCommands:
         """Tell whether memory is on here, what it holds, and when it slept."""
         counts = self._ledger.counts(scope)
         waiting = len(self._ledger.ungathered(scope, limit=UNGATHERED_SHOWN_MAX + 1))
-        memories = counts["memories_active"] + counts["memories_disputed"]
-        held = f"- {memories} memories, {counts['messages']} messages in {counts['threads']} conversations"
+        held = (
+            _counted(counts["memories_active"] + counts["memories_disputed"], "memory", "memories"),
+            _counted(counts["messages"], "message", "messages"),
+            _counted(counts["threads"], "conversation", "conversations"),
+        )
         lines = [
             self._switch(scope),
-            held,
+            f"- {held[0]}; {held[1]} in {held[2]}",
             f"- {_many(waiting)} since the last sleep, not sorted yet",
             f"- last sleep: {self._slept()}",
         ]

@@ -82,10 +82,6 @@ class Pauses:
         self._with_asides.add(scope)
         return self._writer.submit(lambda connection: self._set_aside(connection, scope, chain))
 
-    def _set_aside(self, connection: sqlite3.Connection, scope: str, chain: str) -> None:
-        connection.execute(_ASIDE, (scope, chain))
-        connection.execute(_TRIM, (self._asides_max,))
-
     def said_again(self, scope: str, chain: str) -> Future[None]:
         """Queue the end of an aside: the same words were said again while memory was on.
 
@@ -102,6 +98,10 @@ class Pauses:
             return frozenset(
                 row["chain"] for row in connection.execute(_KNOWN_ASIDES, (scope, dumped(list(chains))))
             )
+
+    def _set_aside(self, connection: sqlite3.Connection, scope: str, chain: str) -> None:
+        connection.execute(_ASIDE, (scope, chain))
+        connection.execute(_TRIM, (self._asides_max,))
 
 
 def _no_aside(connection: sqlite3.Connection, scope: str, chain: str) -> None:

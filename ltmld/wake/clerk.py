@@ -65,6 +65,7 @@ class Clerk:
         return may_answer(
             origin=_text(head, b"origin"),
             host=_text(head, b"host"),
+            fetch_site=_text(head, b"sec-fetch-site").lower(),
             hostname=self._doorway.hostname,
             on_loopback=self._doorway.on_loopback,
         )

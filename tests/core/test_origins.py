@@ -69,7 +69,7 @@ def test_a_page_that_rebound_its_own_name_is_not_answered_as_the_same_origin(*, 
         "desk:11435",
         "[::1]:11435",
         "::1",
-        "0.0.0.0",
+        "0.0.0.0",  # noqa: S104 - recognized, not bound
         "10.0.0.7:1",
         "172.31.0.1",
         "192.168.1.5:11435",
@@ -103,3 +103,8 @@ def test_a_host_that_a_stranger_can_point_here_is_not(host: str) -> None:
 def test_a_container_reaches_a_listener_for_all_by_the_name_that_its_network_gave() -> None:
     assert answered("", "ltmld:11435", on_loopback=False)
     assert not answered("http://ltmld:11435", "ltmld:11435", on_loopback=False)
+
+
+def test_a_browser_that_hides_the_origin_and_names_another_site_is_not_answered() -> None:
+    assert not may_answer(origin="", host=HOST, fetch_site="cross-site", hostname="desk", on_loopback=True)
+    assert may_answer(origin="", host=HOST, fetch_site="none", hostname="desk", on_loopback=True)
