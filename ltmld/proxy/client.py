@@ -117,7 +117,7 @@ class Client(asyncio.Protocol):
         self._backlog += data
         if self.idle:
             self._next_requests()
-        else:
+        if self._backlog:
             self.tune()
 
     def eof_received(self) -> bool:

@@ -292,6 +292,7 @@ def _response_framing(telling: dict[bytes, list[bytes]], status: int, *, http10:
     codings = telling.get(b"transfer-encoding")
     if codings is not None:
         if _ends_chunked(codings) and not http10:
+            _length(telling.get(b"content-length", [b"0"]), whose="its head")  # not used, but no nonsense either
             return Framing.CHUNKED, 0
         if any(b"chunked" in coding.lower() for coding in codings):
             raise HeadRefusedError("its Transfer-Encoding can be read in several ways")
