@@ -67,7 +67,7 @@ def _daemon_lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
     uptime = length(facts["uptime_s"])
     return [
         ("ltmld", f"{facts['version']}, serving for {uptime} (process {facts['pid']})"),
-        ("clients", f"http://{addresses['listen']}"),
+        ("clients", addresses["url"]),
         ("Ollama", _upstream_line(facts["upstream"])),
         ("control plane", f"http://{addresses['admin_listen']}"),
         ("requests", _requests_line(facts)),
@@ -76,8 +76,13 @@ def _daemon_lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _upstream_line(upstream: dict[str, Any]) -> str:
     if upstream["version"]:
-        return f"{upstream['url']} (version {upstream['version']})"
-    return f"{upstream['url']} does not answer: {upstream['error']}. Start Ollama, or set upstream."
+        return f"{upstream['url']}{_said_by(upstream)} (version {upstream['version']})"
+    return f"{upstream['url']}{_said_by(upstream)} does not answer: {upstream['error']}. Start Ollama, or set upstream."
+
+
+def _said_by(upstream: dict[str, Any]) -> str:
+    """Name who said where Ollama is, where that was no setting of ltmld."""
+    return "" if upstream["source"] in ("settings", "default") else f" (by {upstream['source']})"
 
 
 def _requests_line(facts: dict[str, Any]) -> str:

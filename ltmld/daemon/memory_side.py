@@ -23,6 +23,7 @@ from ltmld.daemon.nightly import Nightly
 from ltmld.errors import EmbedderError, IndexBrokenError, LedgerError, LtmldError
 from ltmld.models.cards import ModelCards
 from ltmld.models.deferred import DeferredEmbedder
+from ltmld.proxy.trust import trust_for
 from ltmld.wake import fingerprints
 from ltmld.wake.attendant import WakeAttendant
 from ltmld.wake.clerk import Clerk
@@ -133,7 +134,11 @@ class MemorySide:
 
 
 def _attendant(settings: Settings, house: House, feed: FeedThread) -> WakeAttendant:
-    cards = ModelCards(settings.upstream, timeout_s=settings.proxy.connect_timeout_s)
+    cards = ModelCards(
+        settings.upstream,
+        timeout_s=settings.proxy.connect_timeout_s,
+        trust=trust_for(settings.upstream_host, settings.proxy.ca_file),
+    )
     cards.prepare()
     return WakeAttendant(
         ledger=house.ledger,

@@ -78,7 +78,13 @@ async def _serve_locked(settings: Settings, lock: FolderLock) -> None:
     try:
         await proxy.start(*split_address(settings.listen))
         card = _card(settings)
-        log.info("proxy.listening", address=settings.listen, upstream=settings.upstream, version=__version__)
+        log.info(
+            "proxy.listening",
+            address=settings.listen_url,
+            upstream=settings.upstream,
+            upstream_from=settings.upstream_source,
+            version=__version__,
+        )
         try:
             await _serve_both(settings, lock, proxy, door, stopping)
         finally:
@@ -155,6 +161,7 @@ def write_card(settings: Settings) -> Path:
         "pid": os.getpid(),
         "version": __version__,
         "listen": settings.listen,
+        "url": settings.listen_url,
         "admin_listen": settings.admin_listen,
         "upstream": settings.upstream,
         "started_at": datetime.now(UTC).isoformat(),

@@ -6,6 +6,7 @@ Rules:
 2. The model is the one asked for, else the configured one, else the one last talked to; only the first may fail
    the start, the others give way to the rule-based extractor when Ollama does not have them. When Ollama is
    away, the cycle is told the model all the same: it reads by rule and puts the model's work off by itself.
+   Where all of Ollama is its cloud, a cycle asks it only when ``wake.cloud`` allows it, or when told which model.
 3. ``close`` stops a cycle between two steps and leaves it at its checkpoint: the next start resumes it. After
    ``close`` no cycle begins.
 4. A thread clears only what is its own: where another cycle began since, that one is live.
@@ -24,8 +25,11 @@ import structlog
 
 from ltmld.core.ports import JsonObject, SleepRequest, StageProgress
 from ltmld.errors import BadInputError, CompletionError, LtmldError, RefusedError, UpstreamError
+from ltmld.proxy.trust import trust_for
 
 if TYPE_CHECKING:
+    import ssl
+
     from ltmld.config import Settings
     from ltmld.core.clock import Clock, NewId
     from ltmld.core.ports import Completer, Embedder, Index
@@ -245,7 +249,10 @@ class Sleeper:
         completer: Completer | None = None
         if model:
             completer = OllamaCompleter(
-                self._settings.upstream, model, self._settings.models.completion_timeout_s
+                self._settings.upstream,
+                model,
+                self._settings.models.completion_timeout_s,
+                trust=_trust(self._settings),
             )
         return SleepCycle(
             ledger=self._ledger,
@@ -284,7 +291,7 @@ class Sleeper:
             return ""
         if not request.model:
             return self._available(self._settings.models.sleep_model or self._ledger.last_model())
-        names = _models(self._settings.upstream)
+        names = _models(self._settings)
         found = _among(request.model, names)
         if not found:
             have = ", ".join(names[:8]) or "none at all"
@@ -296,8 +303,11 @@ class Sleeper:
     def _available(self, name: str) -> str:
         if not name:
             return ""
+        if self._settings.upstream_host.cloud and not self._settings.wake.cloud:
+            log.warning("sleep.without_model", model=name, error="upstream is Ollama's cloud (wake.cloud)")
+            return ""
         try:
-            found = _among(name, _models(self._settings.upstream))
+            found = _among(name, _models(self._settings))
         except (UpstreamError, CompletionError) as error:
             log.warning("sleep.model_unseen", model=name, error=str(error))
             return name
@@ -306,10 +316,14 @@ class Sleeper:
         return found
 
 
-def _models(upstream: str) -> list[str]:
+def _models(settings: Settings) -> list[str]:
     from ltmld.models.completion import list_models  # noqa: PLC0415 - see `_made`
 
-    return list_models(upstream)
+    return list_models(settings.upstream, trust=_trust(settings))
+
+
+def _trust(settings: Settings) -> ssl.SSLContext | None:
+    return trust_for(settings.upstream_host, settings.proxy.ca_file)
 
 
 def _among(name: str, names: list[str]) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ltmld import __version__
 from ltmld.core.ports import JsonObject, StageProgress
 from ltmld.daemon import probe, views
+from ltmld.proxy.trust import trust_for
 
 if TYPE_CHECKING:
     from ltmld.config import Settings
@@ -28,8 +29,16 @@ def daemon(settings: Settings, *, now: datetime, started_at: datetime) -> JsonOb
         "pid": os.getpid(),
         "uptime_s": round((now - started_at).total_seconds(), 1),
         "data_dir": str(settings.data_dir),
-        "addresses": {"listen": settings.listen, "admin_listen": settings.admin_listen},
-        "upstream": probe.upstream(settings.upstream),
+        "addresses": {
+            "listen": settings.listen,
+            "url": settings.listen_url,
+            "admin_listen": settings.admin_listen,
+        },
+        "upstream": probe.upstream(
+            settings.upstream_host,
+            trust=trust_for(settings.upstream_host, settings.proxy.ca_file),
+            source=settings.upstream_source,
+        ),
     }
 
 

@@ -12,9 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ltmld.core.ollama_host import OllamaHost
 from ltmld.models.template import reads_system
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx
 
 # Asking takes Ollama a millisecond or two; a Modelfile made anew is noticed within this time.
@@ -58,14 +61,18 @@ class ModelCard:
 class ModelCards:
     """A shelf of model cards, read from Ollama when needed."""
 
-    def __init__(self, upstream: str, *, timeout_s: float) -> None:
+    def __init__(self, upstream: str, *, timeout_s: float, trust: ssl.SSLContext | None = None) -> None:
         self._upstream = upstream
+        self._trust = trust
+        self._cloud = OllamaHost.parse(upstream).cloud
         self._timeout_s = timeout_s
         self._client: httpx.AsyncClient | None = None
         self._shelf: dict[str, tuple[float, ModelCard]] = {}
 
     async def card(self, model: str) -> ModelCard | None:
         """Return the model's card, or ``None`` when Ollama does not tell."""
+        if self._cloud:  # every model there is in the cloud, and it answers nobody without a key
+            return ModelCard(cloud=True)
         kept = self._shelf.get(model)
         if kept and time.monotonic() - kept[0] < FRESH_S:
             return kept[1]
@@ -83,7 +90,9 @@ class ModelCards:
         import httpx  # noqa: PLC0415 - the data plane starts without it
 
         # The environment's proxies are for the network; Ollama is where the setting says.
-        self._client = httpx.AsyncClient(base_url=self._upstream, timeout=self._timeout_s, trust_env=False)
+        self._client = httpx.AsyncClient(
+            base_url=self._upstream, timeout=self._timeout_s, trust_env=False, verify=self._trust or True
+        )
 
     async def close(self) -> None:
         """Close the client's connections."""

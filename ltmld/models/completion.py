@@ -9,6 +9,7 @@ Rules:
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from time import perf_counter
@@ -29,8 +30,11 @@ REPLY_TOKENS_MAX = 4096
 class OllamaCompleter:
     """One model of one Ollama, as ``core.ports.Completer`` has it."""
 
-    def __init__(self, upstream_url: str, model: str, timeout_s: float) -> None:
+    def __init__(
+        self, upstream_url: str, model: str, timeout_s: float, *, trust: ssl.SSLContext | None = None
+    ) -> None:
         self._url = upstream_url
+        self._trust = trust
         self._model = model
         self._timeout_s = timeout_s
         self._thinks: bool | None = None
@@ -50,13 +54,13 @@ class OllamaCompleter:
         messages = [{"role": "system", "content": system}] if system else []
         messages.append({"role": "user", "content": prompt})
         started = perf_counter()
-        with _client(self._url, LOOK_TIMEOUT_S, model=self._model) as client:
+        with _client(self._url, LOOK_TIMEOUT_S, self._trust, model=self._model) as client:
             context_tokens = self._context_tokens(client)
             thinks = self._can_think(client)
         options: dict[str, Any] = {"temperature": 0, "num_predict": REPLY_TOKENS_MAX}
         if context_tokens:
             options["num_ctx"] = context_tokens
-        with _client(self._url, self._timeout_s, model=self._model) as client:
+        with _client(self._url, self._timeout_s, self._trust, model=self._model) as client:
             answer = client.chat(
                 model=self._model,
                 messages=messages,
@@ -86,14 +90,14 @@ class OllamaCompleter:
         return self._thinks
 
 
-def list_models(upstream_url: str) -> list[str]:
+def list_models(upstream_url: str, *, trust: ssl.SSLContext | None = None) -> list[str]:
     """Return the names of the models that Ollama has, as it lists them.
 
     Raises:
         UpstreamError: Ollama cannot be reached.
         CompletionError: what answers there is no Ollama.
     """
-    with _client(upstream_url, LOOK_TIMEOUT_S) as client:
+    with _client(upstream_url, LOOK_TIMEOUT_S, trust) as client:
         return [entry.model for entry in client.list().models if entry.model]
 
 
@@ -103,12 +107,14 @@ def _tagged(model: str) -> str:
 
 
 @contextmanager
-def _client(url: str, timeout_s: float, *, model: str = "") -> Iterator[ollama.Client]:
+def _client(
+    url: str, timeout_s: float, trust: ssl.SSLContext | None, *, model: str = ""
+) -> Iterator[ollama.Client]:
     """Lend a client for one question, and turn what it and its HTTP library raise into ltmld's errors."""
     # The environment's proxies are for the internet; Ollama is a neighbor, and there at once or not at all.
     timeout = httpx.Timeout(timeout_s, connect=LOOK_TIMEOUT_S)
     try:
-        with ollama.Client(host=url, timeout=timeout, trust_env=False) as client:
+        with ollama.Client(host=url, timeout=timeout, trust_env=False, verify=trust or True) as client:
             yield client
     except ollama.ResponseError as error:
         raise _refused(error, url, model) from error

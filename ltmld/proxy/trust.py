@@ -15,18 +15,24 @@ from pathlib import Path
 
 import certifi
 
+from ltmld.core.ollama_host import OllamaHost
 from ltmld.errors import SettingsError
 
 _PROTOCOLS = ["http/1.1"]
 
 
-@lru_cache(maxsize=4)
-def upstream_trust(ca_file: Path | None) -> ssl.SSLContext:
-    """Return what decides whether an https upstream is believed; made once, as it takes tens of milliseconds.
+def trust_for(target: OllamaHost, ca_file: Path | None) -> ssl.SSLContext | None:
+    """Return what decides whether an https upstream is believed; ``None`` where there is nothing to believe.
 
     Raises:
         SettingsError: *ca_file* cannot be read, or holds no certificate.
     """
+    return _trust(ca_file) if target.tls else None
+
+
+@lru_cache(maxsize=4)
+def _trust(ca_file: Path | None) -> ssl.SSLContext:
+    """Make the one context that everything here shares: it takes tens of milliseconds, and megabytes."""
     context = ssl.create_default_context()
     known = ssl.get_default_verify_paths()
     if not (known.cafile or known.capath):  # a Python of its own, that knows no system's store

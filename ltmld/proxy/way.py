@@ -19,7 +19,7 @@ from ltmld.core.ollama_host import OllamaHost
 from ltmld.errors import UpstreamError
 from ltmld.proxy.dial import dialed, watch
 from ltmld.proxy.secured import SecuredUpstream
-from ltmld.proxy.trust import upstream_trust
+from ltmld.proxy.trust import trust_for
 from ltmld.proxy.upstream import Pool, Upstream
 
 Place = tuple[str, int]
@@ -31,7 +31,7 @@ class Way:
     def __init__(self, target: OllamaHost, settings: ProxySettings) -> None:
         self.target = target
         self._settings = settings
-        self._trust = upstream_trust(settings.ca_file) if target.tls else None
+        self._trust = trust_for(target, settings.ca_file)
         self._certified_name = target.host.partition("%")[0].rstrip(".")
         self.own: tuple[Place, ...] = ()
         """Where ltmld itself listens."""
