@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import unquote
 
 if TYPE_CHECKING:
     from ltmld.core.account import Account
@@ -42,8 +43,14 @@ class RequestHead:
 
     @property
     def path(self) -> str:
-        """The target without its query."""
-        return self.target.partition("?")[0]
+        """The path that Ollama routes by: no query, no scheme and host (a proxy's form), no percent escapes."""
+        path = self.target.partition("?")[0]
+        if path.startswith("/") and "%" not in path:
+            return path
+        scheme, mark, rest = path.partition("://")
+        if mark and scheme.lower() in ("http", "https"):
+            path = "/" + rest.partition("/")[2]
+        return unquote(path)
 
 
 class Recording(Protocol):

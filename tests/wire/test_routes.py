@@ -5,6 +5,7 @@ from __future__ import annotations
 import orjson
 import pytest
 
+from ltmld.core.ports import RequestHead
 from ltmld.wire.dialect import dialect_for, error_body
 from tests.support.recordings import recorded
 
@@ -72,6 +73,29 @@ def test_every_route_is_looked_into_or_left_alone_as_listed(route: str) -> None:
 def test_a_route_is_matched_as_ollama_matches_it(route: str) -> None:
     method, path = route.split(" ")
     assert dialect_for(method, path) is None
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/v1/messages?beta=true",
+        "http://127.0.0.1:11435/v1/messages",
+        "HTTP://localhost/v1/messages?beta=true",
+        "/v1/%6dessages",
+        "/v1%2Fmessages",
+    ],
+)
+def test_a_target_is_understood_as_ollama_understands_it(target: str) -> None:
+    head = RequestHead(method="POST", target=target, headers=(), peer="127.0.0.1")
+    assert dialect_for(head.method, head.path) is dialect_for("POST", "/v1/messages")
+
+
+@pytest.mark.parametrize(
+    "target", ["*", "/", "http://x", "/v1/messages%3Fbeta", "/v1/messages%2F", "ftp://x/v1/messages"]
+)
+def test_a_target_that_only_looks_like_a_route_is_none(target: str) -> None:
+    head = RequestHead(method="POST", target=target, headers=(), peer="127.0.0.1")
+    assert dialect_for(head.method, head.path) is None
 
 
 @pytest.mark.parametrize(
