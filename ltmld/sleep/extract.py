@@ -8,13 +8,13 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from ltmld.core.exchange import StoredMessage
 from ltmld.sleep.asking import Asker
 from ltmld.sleep.candidate import Candidate
-from ltmld.sleep.echo import ECHO, echoes
+from ltmld.sleep.echo import ECHO, Heard, echoes
 from ltmld.sleep.episode import Episode, transcript
 from ltmld.sleep.firewall import Refusal, admit
 from ltmld.sleep.prompts import Prompt, load_prompt
@@ -72,9 +72,9 @@ def by_rule(messages: tuple[StoredMessage, ...], *, admitted: frozenset[str]) ->
     return Notes(candidates=tuple(found))
 
 
-def without_echoes(notes: Notes, *, given: Callable[[str], Sequence[str]]) -> Notes:
-    """Return *notes* less the claims that only repeat what the model was *given* beside a message, by its id."""
-    echoed = [one for one in notes.candidates if not one.personal and echoes(one, given(one.message_id))]
+def without_echoes(notes: Notes, *, heard: Callable[[str], Heard]) -> Notes:
+    """Return *notes* less the claims that only repeat what the model had *heard* before a message, by its id."""
+    echoed = [one for one in notes.candidates if not one.personal and echoes(one, heard(one.message_id))]
     if not echoed:
         return notes
     kept = tuple(one for one in notes.candidates if one not in echoed)

@@ -17,7 +17,8 @@ from ltmld.errors import CompletionError, UpstreamError
 from ltmld.sleep.asking import Asker
 from ltmld.sleep.candidate import Candidate
 from ltmld.sleep.desk import Desk
-from ltmld.sleep.episode import Episode
+from ltmld.sleep.echo import Heard
+from ltmld.sleep.episode import Episode, is_person
 from ltmld.sleep.extract import Notes, by_model, by_rule, extract_prompt, unforgotten, without_echoes
 from ltmld.sleep.report import NO_MODEL
 
@@ -56,18 +57,20 @@ def extraction(
         except CompletionError as error:
             _leave(desk, episode, result, error)
         else:
-            _take(desk, without_echoes(notes, given=partial(_given, desk, episode)), result)
+            _take(desk, without_echoes(notes, heard=partial(_heard, desk, episode)), result)
     desk.report.asked(asker.tally)
     return result
 
 
-def _given(desk: Desk, episode: Episode, message_id: str) -> list[str]:
-    """Return the lines of memory that stood in the prompt behind a message."""
-    exchange_id = next(one.exchange_id for one in episode.messages if one.id == message_id)
-    if not exchange_id:
-        return []
-    stood = desk.ledger.exchange(exchange_id)["injections"]
-    return [item["text"] for injection in stood for item in injection["items"]]
+def _heard(desk: Desk, episode: Episode, message_id: str) -> Heard:
+    """Return what stood in the prompt behind a message: lines of memory, and what people say in the thread."""
+    message = next(one for one in episode.messages if one.id == message_id)
+    stood = desk.ledger.exchange(message.exchange_id)["injections"] if message.exchange_id else []
+    thread = desk.ledger.thread_messages(message.thread_id)
+    return Heard(
+        given=tuple(item["text"] for injection in stood for item in injection["items"]),
+        said=tuple(one.text for one in (*thread, *episode.messages) if is_person(one)),
+    )
 
 
 def _without_upstream(
