@@ -22,7 +22,8 @@ from typing import cast
 
 from ltmld.proxy.chunks import END, ChunkReader, ChunksRefusedError
 from ltmld.proxy.express import Express
-from ltmld.proxy.head import HEAD_END, Framing, HeadRefusedError, Request, check_unfinished, read_request
+from ltmld.proxy.guard import forbidden
+from ltmld.proxy.head import HEAD_END, Framing, HeadRefusedError, Request, check_unfinished
 from ltmld.proxy.plane import Plane
 from ltmld.proxy.raw import Passage, passes
 from ltmld.proxy.refusal import BUSY, NOT_TLS, TLS_HELLO, late, own_answer, refusal, refused, too_large
@@ -274,9 +275,13 @@ class Client(asyncio.Protocol):
             raise HeadRefusedError(
                 f"the request has more than {headers_max} headers (LTMLD_PROXY__HEADERS_MAX)", status=431
             )
-        return read_request(raw, self.peer)
+        return self._plane.read(raw, self.peer)
 
     def _begin(self, request: Request) -> None:
+        guard = self._plane.guard
+        if guard is not None and not guard.admits(request.host):
+            self._forbid(request)
+            return
         relay = Relay(self._plane, self, request)
         if request.framing is Framing.NONE:
             self._body_ended = True
@@ -355,6 +360,15 @@ class Client(asyncio.Protocol):
         self._plane.stats.refused += 1
         self.write(answer)
         self._close_gently(unread=True)
+
+    def _forbid(self, request: Request) -> None:
+        """Refuse a host as Ollama does, which leaves the connection open."""
+        if request.framing is Framing.NONE and not request.close:
+            self._plane.stats.refused += 1
+            self.write(forbidden(close=False))
+            self.idle_since = self._plane.now
+        else:
+            self.refuse(forbidden(close=True))
 
     def _turn_away(self) -> None:
         """Wait for a first byte to answer: an answer before the question confuses clients (rule 4)."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 import time
 from typing import Protocol
 
-from ltmld.proxy.head import HEAD_END, Framing, HeadRefusedError, Request, read_request, read_response
+from ltmld.proxy.head import HEAD_END, Framing, HeadRefusedError, Request, read_response
 from ltmld.proxy.plane import Plane
 from ltmld.proxy.relay import Origin, Relay
 from ltmld.proxy.upstream import Upstream
@@ -69,7 +69,7 @@ class Express:
         if not 4 <= end <= self._head_bytes_max or len(data) - end > self._repeat_bytes_max:
             return False
         try:
-            request = read_request(data[:end], self._client.peer)
+            request = self._plane.read(data[:end], self._client.peer)
         except HeadRefusedError:
             return False  # to be refused on the long way
         if (
@@ -77,6 +77,7 @@ class Express:
             or request.length != len(data) - end
             or self._client.full
             or self._plane.draining
+            or ((guard := self._plane.guard) is not None and request.host not in guard.known)
         ):
             return False
         attendant = self._plane.attendant

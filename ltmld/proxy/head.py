@@ -37,10 +37,11 @@ _RESPONSE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: [\t\x20-\x7e\x80-\
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 _OTHER_VERSION = re.compile(rb"[^\r\n]* HTTP/(?!1\.[01]\r)[0-9.]+\r\n")
 _LENGTH_LINE = re.compile(rb"\ncontent-length:[^\r\n]*\r\n", re.IGNORECASE)
-_KNOWN = 256
-_KNOWN_BYTES_MAX = 2048
+KNOWN = 256
+KNOWN_BYTES_MAX = 2048
 _INFERENCE = (b"/api/chat", b"/api/generate", b"/api/embed", b"/v1/")
 _HOST = re.compile(rb"[!$%&'()*+,\-.:;=\[\]_~0-9A-Za-z]*")  # Go's rule, and so Ollama's: no user, no path
+_URL_HOST = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]*://([^/?#]*)")
 _CHUNKED_LAST = re.compile(rb"(?:" + _TOKEN + rb"[\t ]*,[\t ]*)*chunked", re.IGNORECASE)
 _LENGTH_DIGITS_MAX = 18  # under 2**63, which every parser downstream can hold
 
@@ -74,6 +75,8 @@ class Request:
 
     head: RequestHead
     raw: bytes
+    host: bytes
+    """Whom it is for: the host of its URL, where its target is one, else its Host header; empty: it does not say."""
     framing: Framing
     length: int
     http10: bool
@@ -96,12 +99,12 @@ class Request:
         """Return the head for upstream; *length* replaces the framing by a Content-Length."""
         unwanted = self.stripped | drop
         if length is None:
-            return _without(self.raw, unwanted) if drop else self.passing
-        framed = _without(self.raw, unwanted | {b"transfer-encoding"})
+            return without(self.raw, unwanted) if drop else self.passing
+        framed = without(self.raw, unwanted | {b"transfer-encoding"})
         line = b"Content-Length: %d\r\n" % length
         if len(_LENGTH_LINE.findall(framed)) == 1:  # in its place, so that the order of headers stays
             return _LENGTH_LINE.sub(b"\n" + line, framed)
-        return _without(framed, frozenset({b"content-length"}))[:-2] + line + b"\r\n"
+        return without(framed, frozenset({b"content-length"}))[:-2] + line + b"\r\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +124,7 @@ class Response:
 
     def forward(self, *, close: bool, drop: frozenset[bytes] = frozenset()) -> bytes:
         """Return the head for the client; *close* tells it that its connection ends with this answer."""
-        kept = _without(self.passing, drop) if drop else self.passing
+        kept = without(self.passing, drop) if drop else self.passing
         return kept[:-2] + b"Connection: close\r\n\r\n" if close else kept
 
 
@@ -131,7 +134,7 @@ def read_request(raw: bytes, peer: str) -> Request:
     Raises:
         HeadRefusedError: it is malformed, or two parsers could read it two ways.
     """
-    return _known_request(raw, peer) if len(raw) <= _KNOWN_BYTES_MAX else _read_request(raw, peer)
+    return _known_request(raw, peer) if len(raw) <= KNOWN_BYTES_MAX else _read_request(raw, peer)
 
 
 def read_response(raw: bytes) -> Response:
@@ -140,7 +143,7 @@ def read_response(raw: bytes) -> Response:
     Raises:
         HeadRefusedError: it is malformed.
     """
-    return _known_response(raw) if len(raw) <= _KNOWN_BYTES_MAX else _read_response(raw)
+    return _known_response(raw) if len(raw) <= KNOWN_BYTES_MAX else _read_response(raw)
 
 
 def _read_request(raw: bytes, peer: str) -> Request:
@@ -150,7 +153,8 @@ def _read_request(raw: bytes, peer: str) -> Request:
     method, target, minor = match.groups()
     headers, telling, own = _headers(raw)
     http10 = minor == b"0"
-    _check_host(telling.get(b"host", []), http10=http10)
+    hosts = telling.get(b"host", [])
+    _check_host(hosts, http10=http10)
     upgrade = not http10 and b"upgrade" in telling and b"upgrade" in _tokens(telling.get(b"connection", ()))
     framing, length = _request_framing(telling, http10=http10)
     stripped = _stripped(telling, own, upgrade=upgrade)
@@ -159,6 +163,7 @@ def _read_request(raw: bytes, peer: str) -> Request:
     return Request(
         head=RequestHead(method=method.decode(), target=target.decode("latin-1"), headers=headers, peer=peer),
         raw=raw,
+        host=hosts[0] if hosts and target.startswith(b"/") else _addressee(method, target, hosts),
         framing=framing,
         length=length,
         http10=http10,
@@ -166,7 +171,7 @@ def _read_request(raw: bytes, peer: str) -> Request:
         upgrade=upgrade,
         expects_continue=telling.get(b"expect", (b"",))[0].lower() == b"100-continue",
         stripped=stripped,
-        passing=_without(raw, stripped) if stripped else raw,
+        passing=without(raw, stripped) if stripped else raw,
         untouched=not stripped,
         simple=ordinary and not close and not upgrade and framing is not Framing.CHUNKED,
         inference=method == b"POST" and target.startswith(_INFERENCE),
@@ -191,7 +196,7 @@ def _read_response(raw: bytes) -> Response:
         framing=framing,
         length=length,
         close=b"close" in connection or (http10 and b"keep-alive" not in connection),
-        passing=_without(raw, stripped) if stripped else raw,
+        passing=without(raw, stripped) if stripped else raw,
         untouched=not stripped,
         content_type=next((v for k, v in headers if k == b"content-type"), b"").decode("latin-1"),
     )
@@ -199,8 +204,8 @@ def _read_response(raw: bytes) -> Response:
 
 # Clients on kept-alive connections send the same head again and again, Ollama answers with the same one for a
 # second (its Date): reading a head takes 5 to 10 microseconds, finding it here takes a fraction of one.
-_known_request = lru_cache(maxsize=_KNOWN)(_read_request)
-_known_response = lru_cache(maxsize=_KNOWN)(_read_response)
+_known_request = lru_cache(maxsize=KNOWN)(_read_request)
+_known_response = lru_cache(maxsize=KNOWN)(_read_response)
 
 
 def check_unfinished(partial: bytes) -> None:
@@ -263,6 +268,15 @@ def _check_host(hosts: list[bytes], *, http10: bool) -> None:
         raise HeadRefusedError("the request's Host is not the name of a host")
 
 
+def _addressee(method: bytes, target: bytes, hosts: list[bytes]) -> bytes:
+    """Return the host that Go's server, and so Ollama, believes: a target that names one comes before the header."""
+    if method == b"CONNECT" and not target.startswith(b"/"):
+        return target
+    url = _URL_HOST.match(target)
+    named = url[1].rpartition(b"@")[2] if url is not None else b""
+    return named or (hosts[0] if hosts else b"")
+
+
 def _request_framing(telling: dict[bytes, list[bytes]], *, http10: bool) -> tuple[Framing, int]:
     codings = telling.get(b"transfer-encoding")
     lengths = telling.get(b"content-length")
@@ -292,7 +306,9 @@ def _response_framing(telling: dict[bytes, list[bytes]], status: int, *, http10:
     codings = telling.get(b"transfer-encoding")
     if codings is not None:
         if _ends_chunked(codings) and not http10:
-            _length(telling.get(b"content-length", [b"0"]), whose="its head")  # not used, but no nonsense either
+            _length(
+                telling.get(b"content-length", [b"0"]), whose="its head"
+            )  # not used, but no nonsense either
             return Framing.CHUNKED, 0
         if any(b"chunked" in coding.lower() for coding in codings):
             raise HeadRefusedError("its Transfer-Encoding can be read in several ways")
@@ -314,7 +330,8 @@ def _length(values: list[bytes], *, whose: str) -> int:
     return int(first)
 
 
-def _without(raw: bytes, unwanted: frozenset[bytes]) -> bytes:
+def without(raw: bytes, unwanted: frozenset[bytes]) -> bytes:
+    """Return the head *raw* less the headers of these lower-case names."""
     first, *lines = raw[:-4].split(b"\r\n")
     kept = [line for line in lines if line.partition(b":")[0].lower() not in unwanted]
     return b"\r\n".join([first, *kept, b"", b""])

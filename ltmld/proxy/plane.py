@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from ltmld.config import ProxySettings
 from ltmld.core.ollama_host import OllamaHost
 from ltmld.core.ports import Attendant
+from ltmld.proxy.address import reader
+from ltmld.proxy.guard import Guard
 from ltmld.proxy.stats import Stats
 from ltmld.proxy.upstream import Pool
 from ltmld.proxy.way import Way
@@ -26,6 +28,10 @@ class Plane:
         """Where Ollama is."""
         self.way = Way(upstream, settings)
         self.pool = Pool(self.way, settings)
+        self.read = reader(upstream)
+        """Reads a request's head, addressed to where Ollama is."""
+        self.guard: Guard | None = None
+        """Checks the hosts of requests; ``None``: the listener takes all, as Ollama's would."""
         self.stats = Stats()
         self.attendant: Attendant | None = None
         self.connections_max = settings.connections_max

@@ -12,6 +12,7 @@ from ltmld.core.ollama_host import OllamaHost
 from ltmld.core.ports import Attendant
 from ltmld.errors import PortInUseError, SettingsError
 from ltmld.proxy.client import Client
+from ltmld.proxy.guard import Guard, on_loopback
 from ltmld.proxy.plane import Plane
 from ltmld.proxy.sockets import room_for
 from ltmld.proxy.stats import Stats
@@ -69,6 +70,8 @@ class Proxy:
         places = [listener.getsockname()[:2] for listener in self._server.sockets]
         self._plane.way.own = tuple(places)
         self.port = places[0][1]
+        if all(on_loopback(place[0]) for place in places):
+            self._plane.guard = Guard()
         self._sweeping = loop.call_later(_SWEEP_S, self._sweep_again)
 
     async def stop(self) -> None:

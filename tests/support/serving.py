@@ -9,7 +9,7 @@ from ltmld.config import ProxySettings
 from ltmld.core.ollama_host import OllamaHost
 from ltmld.proxy.server import Proxy
 
-EVERYWHERE = "0.0.0.0"
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - for the length of a test
 """A listener out of reach of the network takes only hosts of this machine (``proxy.guard``); this one takes all."""
 
 

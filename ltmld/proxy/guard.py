@@ -1,0 +1,108 @@
+"""Whose requests a listener on loopback takes: the names that Ollama's own listener would take.
+
+A web page of elsewhere whose name is made to mean this machine (DNS rebinding) speaks to loopback as if it were its
+own server: no rule of a browser stops it, only the Host header tells. Ollama refuses such a Host, but only while
+Ollama itself listens on loopback and sees the Host that the client sent; ltmld's listener has to check its own.
+
+Rules (Ollama's ``allowedHostsMiddleware``, docs/adr/0006):
+1. Taken are no host at all, loopback, private and unspecified addresses, those of this machine, ``localhost``, this
+   machine's name, and names under ``.localhost``, ``.local`` and ``.internal``.
+2. Everything else is refused by a bare 403, as by Ollama, before a byte of it goes on.
+3. A listener that others on the network can reach checks nothing, as Ollama's does not.
+"""
+
+from __future__ import annotations
+
+import socket
+from email.utils import formatdate
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+
+KNOWN_MAX = 64
+"""Most hosts remembered as taken; a client uses one, so this is for looks only."""
+
+_LOCAL_SUFFIXES = (".localhost", ".local", ".internal")
+# Go's Addr.IsPrivate: RFC 1918 and RFC 4193. Python's is_private takes many more, which Ollama refuses.
+_PRIVATE = tuple(map(ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")))
+
+
+class Guard:
+    """The check of one listener's hosts; ``known`` are those that need no second look."""
+
+    __slots__ = ("known",)
+
+    def __init__(self) -> None:
+        self.known: set[bytes] = set()
+
+    def admits(self, host: bytes) -> bool:
+        """Tell whether requests for *host* are taken."""
+        if host in self.known:
+            return True
+        if not allowed_host(host):
+            return False
+        # An address of this machine may be another's tomorrow: asked for again each time.
+        if not _is_public_address(host):
+            if len(self.known) >= KNOWN_MAX:
+                self.known.clear()
+            self.known.add(host)
+        return True
+
+
+def forbidden(*, close: bool) -> bytes:
+    """Return Ollama's answer to a host that it does not take, byte for byte but for a *close*."""
+    head = f"HTTP/1.1 403 Forbidden\r\nDate: {formatdate(usegmt=True)}\r\nContent-Length: 0\r\n"
+    return (head + ("Connection: close\r\n\r\n" if close else "\r\n")).encode()
+
+
+def allowed_host(host: bytes) -> bool:
+    """Tell whether Ollama on loopback takes requests for *host*, the value of a Host header (rule 1)."""
+    name = _without_port(host.decode("latin-1"))
+    address = _address(name)
+    if address is not None:
+        return (
+            address.is_loopback or address.is_unspecified or _is_private(address) or _is_of_this_machine(name)
+        )
+    name = name.lower()
+    return name in ("", "localhost", socket.gethostname().lower()) or name.endswith(_LOCAL_SUFFIXES)
+
+
+def on_loopback(host: str) -> bool:
+    """Tell whether a listener at the address *host* is out of the network's reach."""
+    address = _address(host)
+    return address is not None and address.is_loopback
+
+
+def _without_port(host: str) -> str:
+    """Cut the port off as Go's ``net.SplitHostPort`` does: what it cannot split stays whole."""
+    name, colon, _ = host.rpartition(":")
+    if name.startswith("[") and name.endswith("]"):
+        return name[1:-1]
+    return name if colon and ":" not in name and "[" not in host and "]" not in host else host
+
+
+def _address(name: str) -> IPv4Address | IPv6Address | None:
+    try:
+        address = ip_address(name)
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
+
+
+def _is_private(address: IPv4Address | IPv6Address) -> bool:
+    return any(address in network for network in _PRIVATE if network.version == address.version)
+
+
+def _is_public_address(host: bytes) -> bool:
+    address = _address(_without_port(host.decode("latin-1")))
+    return address is not None and not (address.is_loopback or address.is_unspecified or _is_private(address))
+
+
+def _is_of_this_machine(name: str) -> bool:
+    """Tell whether an interface has the address: only then can a socket be bound to it."""
+    family = socket.AF_INET6 if ":" in name else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.bind((name, 0))
+    except OSError:
+        return False
+    return True
