@@ -81,7 +81,8 @@ async def hear(
     def heard() -> Heard:
         return _heard(head, body, settings=settings, body_bytes_max=body_bytes_max, judged=judged)
 
-    if len(body) <= ASIDE_BYTES:
+    # A packed body is small whatever it unpacks to.
+    if len(body) <= ASIDE_BYTES and head.get(b"content-encoding") is None:
         return heard()
     return await asyncio.get_running_loop().run_in_executor(pool, heard)
 
