@@ -117,3 +117,14 @@ def test_a_model_that_was_asked_for_must_be_there(
 
 def test_a_nap_needs_no_model(house: SmallHouse) -> None:
     assert house.sleeper.run_now(SleepRequest(depth="nap", model="any"))["state"] == "completed"
+
+
+def test_the_night_asks_ollamas_cloud_only_where_memories_may_go_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LTMLD_MODELS__SLEEP_MODEL", "gpt-oss:120b")
+    with small_house(tmp_path, upstream="https://api.ollama.com") as house:
+        house.control.import_lines(iter(TALK))
+        started = house.control.start_sleep(SleepRequest())
+        assert house.sleeper.wait(PATIENCE_S)
+        assert house.control.sleep(started["id"])["model"] == ""

@@ -37,6 +37,12 @@ async def test_without_ollama_there_is_no_card() -> None:
     await cards.close()
 
 
+async def test_in_ollamas_cloud_every_model_is_a_cloud_model_and_nobody_is_asked() -> None:
+    cards = ModelCards("https://ollama.com:443", timeout_s=0.001)
+    assert await cards.card("gpt-oss:120b") == ModelCard(cloud=True)
+    await cards.close()
+
+
 @pytest.mark.parametrize(
     ("card", "takes"),
     [
