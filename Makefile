@@ -26,7 +26,7 @@ TORCH := torch==2.13.0
 
 .PHONY: help
 help: ## say what there is
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 .PHONY: demo
 demo: $(STAMP) ## show the whole story in the terminal: wake, sleep, wake
@@ -36,9 +36,43 @@ demo: $(STAMP) ## show the whole story in the terminal: wake, sleep, wake
 test: $(STAMP) ## run the whole test suite
 	@$(BIN)/python -m pytest $(ARGS)
 
+CLIENTS := .venv-clients
+
+.PHONY: test-clients
+test-clients: $(STAMP) $(CLIENTS)/.ready ## try real clients, in Python and JavaScript, before ltmld and without it
+	@CLIENTS_ENVIRONMENT=$(CURDIR)/$(CLIENTS) $(BIN)/python -m pytest tests/clients/test_real_clients.py $(ARGS)
+
+# What a registry does not have is left out, one by one, and its client's tests are skipped, saying so.
+$(CLIENTS)/.ready: tests/clients/requirements.txt tests/clients/package.json tests/clients/package-lock.json
+	@echo "preparing $(CLIENTS) (once; a minute or two)"
+	@rm -rf $(CLIENTS) && $(PYTHON) -m venv --without-pip $(CLIENTS) && mkdir -p $(CLIENTS)/js
+	@$(PIP) --python $(CLIENTS)/bin/python install -r tests/clients/requirements.txt || \
+	  for one in $$(grep -v '^\#' tests/clients/requirements.txt); do \
+	    $(PIP) --python $(CLIENTS)/bin/python install "$$one" || echo "$$one cannot be installed: left out"; done
+	@cp tests/clients/package.json tests/clients/package-lock.json $(CLIENTS)/js/
+	@cd $(CLIENTS)/js && npm ci --no-audit --no-fund --silent || echo "no clients in JavaScript: npm is not here, or failed"
+	@touch $@
+
+OPEN_WEBUI := .venv-open-webui
+
+.PHONY: test-open-webui
+test-open-webui: $(STAMP) $(OPEN_WEBUI)/.ready ## drive Open WebUI in a browser (3 GB, some minutes; needs Chromium)
+	@OPEN_WEBUI_ENVIRONMENT=$(CURDIR)/$(OPEN_WEBUI) $(BIN)/python -m pytest tests/open_webui $(ARGS)
+
+$(OPEN_WEBUI)/.ready: tests/open_webui/requirements.txt
+	@echo "preparing $(OPEN_WEBUI) (once; some minutes)"
+	@$(PYTHON) -m venv --without-pip $(OPEN_WEBUI)
+	@$(PIP) --python $(OPEN_WEBUI)/bin/python install $(TORCH)
+	@$(PIP) --python $(OPEN_WEBUI)/bin/python install -r tests/open_webui/requirements.txt
+	@touch $@
+
 .PHONY: fuzz
 fuzz: $(STAMP) ## send hostile bytes to the data plane for SECONDS (60), always the same ones for one SEED (0)
 	@$(BIN)/python -m tests.proxy.fuzz --seconds $(or $(SECONDS),60) --seed $(or $(SEED),0)
+
+.PHONY: test-dialogues
+test-dialogues: $(STAMP) ## play DIALOGUES (500) of any clients in any order instead of a few
+	@LONG_DIALOGUES=$(or $(DIALOGUES),500) $(BIN)/python -m pytest tests/wake/dialogues/test_any_order.py
 
 .PHONY: lint
 lint: $(STAMP) ## ruff: the rules and the format
@@ -83,7 +117,7 @@ setup: $(STAMP) ## only prepare the environment
 
 .PHONY: clean
 clean: ## remove what was built, the environment too
-	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) $(CLIENTS) dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 .PHONY: python
 python:
