@@ -4,15 +4,20 @@ Rules:
 1. No test reads or writes the settings and data of the person who runs it.
 2. hypothesis draws the same examples in every run; a failure can be repeated.
 3. Data that does not ship with the source is asked for by fixture; without it the test is skipped, with the reason.
+4. A stand-in for Ollama and a daemon before it are there for the asking, one of each a module.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from ltmld.standin.server import StandIn, running_standin
+from tests.support.daemon import Daemon, running_daemon
 
 settings.register_profile(
     "ltmld",
@@ -55,3 +60,20 @@ def models_folder(request: pytest.FixtureRequest) -> Path:
     """Return the folder where the exported embedder is kept from one run to the next."""
     cache: pytest.Cache = request.config.cache
     return cache.mkdir("models")
+
+
+@pytest.fixture(scope="module")
+def standin() -> Iterator[StandIn]:
+    """Run a stand-in for Ollama whose model has a SYSTEM of its own."""
+    with running_standin(system="You answer in one sentence.") as standin:
+        yield standin
+
+
+@pytest.fixture(scope="module")
+def daemon(
+    standin: StandIn, models_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Daemon]:
+    """Run a daemon for the tests of one module."""
+    folder = tmp_path_factory.mktemp("data")
+    with running_daemon(folder, upstream=standin.url, models=models_folder) as daemon:
+        yield daemon
