@@ -9,6 +9,7 @@ import pytest
 from ltmld.config import ProxySettings
 from ltmld.proxy.server import Proxy
 from tests.support.attendants import ObedientAttendant
+from tests.support.fuzzing import unread
 from tests.support.raw_upstream import RawUpstream, Wire, connect, until
 from tests.support.serving import serving
 
@@ -190,18 +191,29 @@ async def test_a_tls_hello_is_told_so_at_once(
 async def test_an_answer_on_its_way_to_a_slow_reader_is_not_cut_by_the_sweep(
     proxy: Proxy, upstream: RawUpstream, cold_client: Wire
 ) -> None:
-    await cold_client.send(b"GET / HTTP/1.0\r\n\r\n")
+    await cold_client.send(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     wire = await upstream.accept()
     await wire.message()
-    cold_client.hold()
-    whole = 3_000_000
+    (served,) = proxy._plane.clients
     proxy._sweep(now=asyncio.get_running_loop().time() + 10_000)  # the request took hours
-    await wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % whole + b"x" * 200_000)
-    wire.writer.write(b"x" * (whole - 200_000))
-    await wire.unsent()
+    await wire.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    await cold_client.until(b"\r\n\r\n")
+    cold_client.hold()
+    relay = served._relay
+    assert relay is not None
+    assert relay._upload.upstream is not None
+    passing = relay._upload.upstream.transport
+    count = 0
+    while not served.transport.get_write_buffer_size():  # until the system takes no more for the client
+        await wire.send(b"4000\r\n" + b"x" * 0x4000 + b"\r\n")
+        count += 0x4000
+        await until(lambda: not unread(passing))
+    await wire.send(b"0\r\n\r\n")
+    await until(lambda: served.idle)
+    assert served.transport.get_write_buffer_size()
     proxy._sweep(now=proxy._plane.now + 5)
     cold_client.go_on()
-    assert (await cold_client.rest()).count(b"x") == whole
+    assert (await cold_client.rest()).count(b"x") == count
 
 
 async def test_a_late_client_does_not_disturb_the_next(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from ltmld.config import ProxySettings
@@ -32,10 +34,11 @@ def settings() -> ProxySettings:
 
 async def answered(client: Wire, upstream: RawUpstream) -> bytes:
     """Let Ollama answer if it is asked; return the first line of what the client gets."""
-    await until(lambda: bool(upstream.waiting) or bool(client.reader._buffer))
+    answer = asyncio.create_task(client.message())
+    await until(lambda: bool(upstream.waiting) or answer.done())
     if upstream.waiting:
         await upstream.answer(OK)
-    return (await client.message()).first.split(b" ", 2)[1]
+    return (await answer).first.split(b" ", 2)[1]
 
 
 @AROUND
