@@ -26,6 +26,7 @@ import structlog
 from ltmld.core.ports import JsonObject, SleepRequest, StageProgress
 from ltmld.errors import BadInputError, CompletionError, LtmldError, RefusedError, UpstreamError
 from ltmld.proxy.trust import trust_for
+from ltmld.wake.policy import is_cloud
 
 if TYPE_CHECKING:
     import ssl
@@ -290,7 +291,7 @@ class Sleeper:
         if request.depth == "nap":
             return ""
         if not request.model:
-            return self._available(self._settings.models.sleep_model or self._ledger.last_model())
+            return self._available(self._settings.models.sleep_model or self._last_model())
         names = _models(self._settings)
         found = _among(request.model, names)
         if not found:
@@ -299,6 +300,16 @@ class Sleeper:
                 f"Ollama has no model {request.model!r}; it has {have}. Pull it, or leave --model out."
             )
         return found
+
+    def _last_model(self) -> str:
+        """Return the model last talked to; one in the cloud would be sent all that was said to the others."""
+        name = self._ledger.last_model()
+        if is_cloud(name) and not self._settings.wake.cloud:
+            log.warning(
+                "sleep.without_model", model=name, error="it runs in Ollama's cloud; set models.sleep_model"
+            )
+            return ""
+        return name
 
     def _available(self, name: str) -> str:
         if not name:

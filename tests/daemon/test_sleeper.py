@@ -11,6 +11,7 @@ import pytest
 from ltmld.core.ports import SleepRequest, StageProgress
 from ltmld.errors import BadInputError, RefusedError, UpstreamError
 from tests.support.house import SmallHouse, line, small_house
+from tests.support.ledgers import a_turn
 from tests.support.slow_ollama import PATIENCE_S, SlowOllama
 
 TALK = [
@@ -45,6 +46,14 @@ def test_a_cycle_without_a_model_learns_by_rules_and_reports(house: SmallHouse) 
     status = house.control.status()["sleep"]
     assert (status["last"]["id"], status["running"]) == (started["id"], None)
     assert "walnuts" in str(house.control.memories({"state": "active"}))
+
+
+def test_sleep_never_asks_a_model_in_the_cloud_because_somebody_talked_to_it(house: SmallHouse) -> None:
+    house.ledger.record_turn(a_turn("Hello there.", reply="Hi.", model="gpt-oss:120b-cloud"))
+    assert house.ledger.last_model() == "gpt-oss:120b-cloud"
+    # Ollama is away here, and a model that was talked to last is believed to be there.
+    house.sleeper.run_now(SleepRequest())
+    assert house.control.sleeps()["sleeps"][0]["model"] == ""
 
 
 def test_a_dry_run_changes_nothing(house: SmallHouse) -> None:
