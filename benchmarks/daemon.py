@@ -218,7 +218,7 @@ class Line:
     def first_chunk_ms(self, messages: list[dict[str, str]]) -> float:
         """Ask, and return the milliseconds to the first byte of the answer's body."""
         body = json.dumps({"model": "instant", "messages": messages}).encode()
-        head = f"POST /api/chat HTTP/1.1\r\nHost: bench\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+        head = f"POST /api/chat HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n".encode()
         began = time.perf_counter()
         self._socket.sendall(head + body)
         seen, first = b"", 0.0

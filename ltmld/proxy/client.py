@@ -22,10 +22,10 @@ from typing import cast
 
 from ltmld.proxy.chunks import END, ChunkReader, ChunksRefusedError
 from ltmld.proxy.express import Express
-from ltmld.proxy.guard import forbidden
+from ltmld.proxy.guard import Guard, forbidden
 from ltmld.proxy.head import HEAD_END, Framing, HeadRefusedError, Request, check_unfinished
 from ltmld.proxy.plane import Plane
-from ltmld.proxy.raw import Passage, passes
+from ltmld.proxy.raw import Passage, ask, passes
 from ltmld.proxy.refusal import BUSY, NOT_TLS, TLS_HELLO, late, own_answer, refusal, refused, too_large
 from ltmld.proxy.relay import Relay
 from ltmld.proxy.sockets import left
@@ -278,9 +278,8 @@ class Client(asyncio.Protocol):
         return self._plane.read(raw, self.peer)
 
     def _begin(self, request: Request) -> None:
-        guard = self._plane.guard
-        if guard is not None and not guard.admits(request.host):
-            self._forbid(request)
+        if (guard := self._plane.guard) is not None and not guard.admits(request.host):
+            self._forbid(guard, request)
             return
         relay = Relay(self._plane, self, request)
         if request.framing is Framing.NONE:
@@ -361,12 +360,13 @@ class Client(asyncio.Protocol):
         self.write(answer)
         self._close_gently(unread=True)
 
-    def _forbid(self, request: Request) -> None:
+    def _forbid(self, guard: Guard, request: Request) -> None:
         """Refuse a host as Ollama does, which leaves the connection open."""
-        if request.framing is Framing.NONE and not request.close:
+        if not self._backlog and (question := guard.question(request)):
+            ask(self._plane, self, question)
+        elif request.framing is Framing.NONE and not request.close:
             self._plane.stats.refused += 1
             self.write(forbidden(close=False))
-            self.idle_since = self._plane.now
         else:
             self.refuse(forbidden(close=True))
 

@@ -4,22 +4,29 @@ A web page of elsewhere whose name is made to mean this machine (DNS rebinding) 
 own server: no rule of a browser stops it, only the Host header tells. Ollama refuses such a Host, but only while
 Ollama itself listens on loopback and sees the Host that the client sent; ltmld's listener has to check its own.
 
-Rules (Ollama's ``allowedHostsMiddleware``, docs/adr/0006):
+Rules (Ollama's ``allowedHostsMiddleware``, docs/adr/0007):
 1. Taken are no host at all, loopback, private and unspecified addresses, those of this machine, ``localhost``, this
    machine's name, and names under ``.localhost``, ``.local`` and ``.internal``.
-2. Everything else is refused by a bare 403, as by Ollama, before a byte of it goes on.
-3. A listener that others on the network can reach checks nothing, as Ollama's does not.
+2. Everything else is refused by a bare 403, as by Ollama.
+3. Where Ollama may be checking too, what changes nothing there (GET, HEAD, OPTIONS) is left for it to refuse, for it
+   has more to say than the 403 (CORS); whatever it says but a refusal is not passed on. All else is refused here.
+4. A listener that others on the network can reach checks nothing, as Ollama's does not.
 """
 
 from __future__ import annotations
 
+import re
 import socket
 from email.utils import formatdate
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
+from ltmld.proxy.head import HEAD_END, Framing, Request
+
 KNOWN_MAX = 64
 """Most hosts remembered as taken; a client uses one, so this is for looks only."""
 
+_HARMLESS = frozenset({"GET", "HEAD", "OPTIONS"})
+_REFUSAL = re.compile(rb"HTTP/1\.[01] (?:403|204) ")
 _LOCAL_SUFFIXES = (".localhost", ".local", ".internal")
 # Go's Addr.IsPrivate: RFC 1918 and RFC 4193. Python's is_private takes many more, which Ollama refuses.
 _PRIVATE = tuple(map(ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")))
@@ -28,10 +35,11 @@ _PRIVATE = tuple(map(ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16
 class Guard:
     """The check of one listener's hosts; ``known`` are those that need no second look."""
 
-    __slots__ = ("known",)
+    __slots__ = ("_defers", "known")
 
-    def __init__(self) -> None:
+    def __init__(self, *, defers: bool) -> None:
         self.known: set[bytes] = set()
+        self._defers = defers
 
     def admits(self, host: bytes) -> bool:
         """Tell whether requests for *host* are taken."""
@@ -45,6 +53,25 @@ class Guard:
                 self.known.clear()
             self.known.add(host)
         return True
+
+    def question(self, request: Request) -> bytes:
+        """Return what Ollama is to be asked about a refused *request*; empty: nothing (rule 3)."""
+        harmless = (
+            request.head.method in _HARMLESS and request.framing is Framing.NONE and not request.upgrade
+        )
+        if not (self._defers and harmless):
+            return b""
+        return request.forward()[:-2] + b"Connection: close\r\n\r\n"
+
+
+def is_whole(answer: bytes) -> bool:
+    """Tell whether there is enough of an answer to see whether it is a refusal."""
+    return HEAD_END in answer
+
+
+def is_refusal(answer: bytes) -> bool:
+    """Tell whether Ollama refused, or answered a preflight: neither has a body, nor tells anything."""
+    return _REFUSAL.match(answer) is not None and answer.endswith(HEAD_END)
 
 
 def forbidden(*, close: bool) -> bytes:

@@ -1,5 +1,7 @@
 """What is no HTTP at all goes to Ollama as it came, so that its sender reads Ollama's own answer.
 
+So does what Ollama is to refuse itself (``guard``), as long as it does.
+
 Rules:
 1. Only bytes pass that no parser takes for a request of ours (``head`` tells which), and nothing behind them:
    whatever else comes from their sender is read and dropped.
@@ -11,9 +13,11 @@ Rules:
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ltmld.errors import UpstreamError
+from ltmld.proxy.guard import forbidden, is_refusal, is_whole
 from ltmld.proxy.head import PREFACE
 from ltmld.proxy.plane import Plane
 from ltmld.proxy.upstream import Upstream
@@ -37,12 +41,29 @@ def passes(said: bytes, *, behind: bytes) -> bool:
     return bool(said) and behind in (b"", said)
 
 
+def ask(plane: Plane, client: Client, question: bytes) -> None:
+    """Let Ollama refuse *question*, which ltmld refuses in any case."""
+    Passage(plane, client, said=question, otherwise=forbidden(close=True), whole=is_whole, fits=is_refusal)
+
+
 class Passage(asyncio.Protocol):
     """One stranger's bytes on their way; its connection speaks to the passage until there is an answer."""
 
-    def __init__(self, plane: Plane, client: Client, *, said: bytes, otherwise: bytes) -> None:
+    def __init__(
+        self,
+        plane: Plane,
+        client: Client,
+        *,
+        said: bytes,
+        otherwise: bytes,
+        whole: Callable[[bytes], bool] = lambda _: False,
+        fits: Callable[[bytes], bool] = bool,
+    ) -> None:
+        """Send *said*; the answer is over when it is *whole*, and *otherwise* is told where it does not fit."""
         self._client = client
         self._otherwise = otherwise
+        self._whole = whole
+        self._fits = fits
         self._answer = b""
         self._answered = asyncio.Event()
         client.transport.set_protocol(self)
@@ -67,7 +88,7 @@ class Passage(asyncio.Protocol):
     def from_upstream(self, data: bytes) -> None:
         """Gather the answer."""
         self._answer += data[: ANSWER_BYTES_MAX - len(self._answer)]
-        if len(self._answer) >= ANSWER_BYTES_MAX:
+        if len(self._answer) >= ANSWER_BYTES_MAX or self._whole(self._answer):
             self._answered.set()
 
     def upstream_lost(self, error: Exception | None) -> None:  # noqa: ARG002 - what has come is the answer
@@ -95,4 +116,4 @@ class Passage(asyncio.Protocol):
                 upstream.user = None
                 upstream.drop()
         self._client.transport.set_protocol(self._client)
-        self._client.refuse(self._answer or self._otherwise)
+        self._client.refuse(self._answer if self._fits(self._answer) else self._otherwise)

@@ -71,7 +71,8 @@ class Proxy:
         self._plane.way.own = tuple(places)
         self.port = places[0][1]
         if all(on_loopback(place[0]) for place in places):
-            self._plane.guard = Guard()
+            target = self._plane.target
+            self._plane.guard = Guard(defers=target.loopback and not target.rewrites_host)
         self._sweeping = loop.call_later(_SWEEP_S, self._sweep_again)
 
     async def stop(self) -> None:

@@ -30,28 +30,53 @@ TAKEN = (
     "|172.16.0.1|172.31.255.255|192.168.1.20:9999|[fd00::1]:1|box.local:11434|Box.Local|app.localhost"
     f"|host.docker.internal:11435|[::ffff:127.0.0.1]:1|::ffff:192.168.0.9|{HERE}|{HERE.upper()}:11435"
 ).split("|")
-REFUSED = (
-    "evil.example|evil.example:11435|localhost.evil.example|127.0.0.1.evil.example|llm.example.com|8.8.8.8"
-    "|8.8.8.8:11435|172.32.0.1|172.15.0.1|169.254.1.1|198.18.0.1|[2001:db8::1]:80|locallocalhost|xlocal|internal"
-    "|localhost.|localhost:80:80|127.1|2130706433|0x7f000001|[localhost|127.0.0.1]:80|[::1]|[fe80::1]:80|127.0.0.01"
-).split("|")
+REFUSED = [
+    *(
+        "evil.example",
+        "evil.example:11435",
+        "localhost.evil.example",
+        "127.0.0.1.evil.example",
+        "llm.example.com",
+    ),
+    *(
+        "8.8.8.8",
+        "8.8.8.8:11435",
+        "172.32.0.1",
+        "172.15.0.1",
+        "169.254.1.1",
+        "198.18.0.1",
+        "[2001:db8::1]:80",
+    ),
+    *(
+        "locallocalhost",
+        "xlocal",
+        "internal",
+        "localhost.",
+        "localhost:80:80",
+        "127.1",
+        "2130706433",
+        "0x7f000001",
+    ),
+    *("[localhost", "127.0.0.1]:80", "[fe80::1]:80", "127.0.0.01"),
+    "[::1]",  # Go splits no port off, and takes what stays in brackets for a name
+]
 
 
 @pytest.mark.parametrize("host", TAKEN)
 def test_a_host_is_taken_that_ollama_on_loopback_takes(host: str) -> None:
     assert allowed_host(host.encode())
-    assert Guard().admits(host.encode())
+    assert Guard(defers=False).admits(host.encode())
 
 
 @pytest.mark.parametrize("host", REFUSED)
 def test_a_host_is_refused_that_ollama_on_loopback_refuses(host: str) -> None:
-    guard = Guard()
+    guard = Guard(defers=False)
     assert not guard.admits(host.encode())
     assert guard.known == set()
 
 
 def test_an_address_of_this_machine_is_taken_only_while_it_is_one() -> None:
-    guard = Guard()
+    guard = Guard(defers=False)
     # Addresses for documentation (RFC 5737, RFC 3849): no machine has them.
     assert not guard.admits(b"203.0.113.7:11435")
     assert not guard.admits(b"[2001:db8::7]:11435")
@@ -59,7 +84,7 @@ def test_an_address_of_this_machine_is_taken_only_while_it_is_one() -> None:
 
 
 def test_the_hosts_that_are_remembered_are_bounded() -> None:
-    guard = Guard()
+    guard = Guard(defers=False)
     for port in range(3 * KNOWN_MAX):
         assert guard.admits(b"localhost:%d" % port)
         assert len(guard.known) <= KNOWN_MAX
@@ -73,26 +98,28 @@ def test_only_a_listener_on_loopback_is_out_of_the_networks_reach(address: str, 
     assert on_loopback(address) is expected
 
 
-@pytest.mark.parametrize("upstream_name", ["127.0.0.1", "localhost", "127.0.0.1/base"])
-@pytest.mark.parametrize(
-    "head",
-    [
-        b"GET /api/tags HTTP/1.1\r\nHost: evil.example:11435\r\n\r\n",
-        b"GET /api/tags HTTP/1.1\r\nHost: evil.example:11435\r\nOrigin: http://evil.example:11435\r\n\r\n",
-        b"OPTIONS /api/chat HTTP/1.1\r\nHost: evil.example\r\nOrigin: http://evil.example\r\n\r\n",
-        b"GET http://evil.example/api/tags HTTP/1.1\r\nHost: localhost\r\n\r\n",
-        b"GET http://localhost@evil.example/api/tags HTTP/1.1\r\nHost: localhost\r\n\r\n",
-        b"CONNECT evil.example:80 HTTP/1.1\r\nHost: localhost\r\n\r\n",
-        b"HEAD / HTTP/1.1\r\nHost: 8.8.8.8\r\n\r\n",
-    ],
-)
-async def test_a_page_whose_name_was_made_to_mean_this_machine_is_refused_as_ollama_refuses_it(
-    upstream: RawUpstream, settings: ProxySettings, upstream_name: str, head: bytes
+EVIL = [
+    b"GET /api/tags HTTP/1.1\r\nHost: evil.example:11435\r\n\r\n",
+    b"GET /api/tags HTTP/1.1\r\nHost: evil.example:11435\r\nOrigin: http://evil.example:11435\r\n\r\n",
+    b"OPTIONS /api/chat HTTP/1.1\r\nHost: evil.example\r\nOrigin: http://evil.example\r\n\r\n",
+    b"GET http://evil.example/api/tags HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    b"GET http://localhost@evil.example/api/tags HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    b"HEAD / HTTP/1.1\r\nHost: 8.8.8.8\r\n\r\n",
+]
+CHANGING = [
+    b"POST /api/signout HTTP/1.1\r\nHost: evil.example\r\n\r\n",
+    b"DELETE /api/delete HTTP/1.1\r\nHost: evil.example\r\n\r\n",
+    b"CONNECT evil.example:80 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+]
+
+
+@pytest.mark.parametrize("head", EVIL + CHANGING)
+async def test_a_page_whose_name_was_made_to_mean_this_machine_does_not_get_to_an_ollama_elsewhere(
+    upstream: RawUpstream, settings: ProxySettings, head: bytes
 ) -> None:
-    name, slash, base = upstream_name.partition("/")
-    address = f"http://{name}:{upstream.port}{slash}{base}"
+    elsewhere = f"http://127.0.0.1:{upstream.port}/base"
     async with (
-        serving(address, settings, host="127.0.0.1") as proxy,
+        serving(elsewhere, settings, host="127.0.0.1") as proxy,
         await connect(proxy.port) as page,
     ):
         for _ in range(2):  # the connection stays open, as Ollama's does, and the second is refused as well
@@ -102,6 +129,65 @@ async def test_a_page_whose_name_was_made_to_mean_this_machine_is_refused_as_oll
         await upstream.answer(OK)
         assert (await page.message()).body == b"ok"
         assert (proxy.stats.refused, len(upstream.wires)) == (2, 1)
+
+
+@pytest.mark.parametrize("head", CHANGING)
+async def test_what_changes_something_is_refused_here_wherever_ollama_is(
+    upstream: RawUpstream, settings: ProxySettings, head: bytes
+) -> None:
+    async with serving(upstream.port, settings, host="127.0.0.1") as proxy, await connect(proxy.port) as page:
+        await page.send(head)
+        assert FORBIDDEN.fullmatch(await page.until(b"\r\n\r\n"))
+        assert upstream.wires == []
+
+
+@pytest.mark.parametrize("head", EVIL)
+async def test_an_ollama_here_refuses_in_its_own_words(
+    upstream: RawUpstream, settings: ProxySettings, head: bytes
+) -> None:
+    no = b"HTTP/1.1 403 Forbidden\r\nVary: Origin\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    async with serving(upstream.port, settings, host="127.0.0.1") as proxy, await connect(proxy.port) as page:
+        await page.send(head)
+        wire = await upstream.accept()
+        assert await wire.until(b"\r\n\r\n") == head[:-2] + b"Connection: close\r\n\r\n"
+        await wire.send(no)
+        assert await page.rest() == no
+
+
+@pytest.mark.parametrize("head", EVIL)
+@pytest.mark.parametrize(
+    "told",
+    [
+        OK,
+        b"HTTP/1.1 200 OK\r\n\r\n",
+        b"HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nhi",
+        b"HTTP/1.1 301 Moved\r\nLocation: /\r\n\r\n",
+        b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
+        b"nonsense\r\n\r\n",
+    ],
+)
+async def test_of_an_ollama_here_that_checks_nothing_such_a_page_learns_nothing(
+    upstream: RawUpstream, settings: ProxySettings, head: bytes, told: bytes
+) -> None:
+    async with serving(upstream.port, settings, host="127.0.0.1") as proxy, await connect(proxy.port) as page:
+        await page.send(head)
+        wire = await upstream.accept()
+        await wire.until(b"\r\n\r\n")
+        await wire.send(told)
+        answer = await page.rest()
+        assert FORBIDDEN.fullmatch(answer.replace(b"Connection: close\r\n", b""))
+        assert (proxy.stats.refused, proxy.stats.looked_into) == (1, 0)
+
+
+async def test_a_preflight_is_answered_by_ollama_even_for_a_host_that_is_refused(
+    upstream: RawUpstream, settings: ProxySettings
+) -> None:
+    preflight = b"OPTIONS /api/chat HTTP/1.1\r\nHost: evil.example\r\nOrigin: http://localhost:3000\r\n\r\n"
+    allowed = b"HTTP/1.1 204 No Content\r\nAccess-Control-Allow-Origin: http://localhost:3000\r\n\r\n"
+    async with serving(upstream.port, settings, host="127.0.0.1") as proxy, await connect(proxy.port) as page:
+        await page.send(preflight)
+        await upstream.answer(allowed)
+        assert await page.rest() == allowed
 
 
 async def test_a_known_host_on_a_warm_connection_does_not_open_the_way_for_another(
@@ -115,7 +201,7 @@ async def test_a_known_host_on_a_warm_connection_does_not_open_the_way_for_anoth
             await wire.send(OK)
             await page.message()
             upstream.again(wire)
-        await page.send(b"GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n")
+        await page.send(b"POST / HTTP/1.1\r\nHost: evil.example\r\n\r\n")
         assert FORBIDDEN.fullmatch(await page.until(b"\r\n\r\n"))
 
 
