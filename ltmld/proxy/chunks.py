@@ -129,8 +129,6 @@ class ChunkReader:
 
     def on_chunk_complete(self) -> None:
         """Give the chunk out."""
-        if self.ended:
-            return
         self._overhead = max(0, self._overhead - _FRAMING_BYTES)
         if self._open:
             self._close_chunk()

@@ -239,11 +239,18 @@ async def test_chunk_extensions_end_here_and_leading_zeros_do_too(
     assert (await wire.message()).body == b"5\r\nhello\r\n0\r\n\r\n"
 
 
+BEHIND = [
+    CHUNKED + b"6\r\npoison\r\n0\r\n\r\n",
+    POST + b"Content-Length: 6\r\n\r\npoison" + CHUNKED + b"0\r\n\r\n",
+]
+
+
+@pytest.mark.parametrize("behind", BEHIND, ids=["chunked", "counted"])
 async def test_the_body_of_a_request_behind_a_chunked_one_does_not_join_it(
-    cold_client: Wire, upstream: RawUpstream
+    cold_client: Wire, upstream: RawUpstream, behind: bytes
 ) -> None:
     # Found by the fuzzer: llhttp reads on behind the end of a body, and gave the next request's body out as its own.
-    await cold_client.send(CHUNKED + b"0\r\n\r\n" + POST + b"Content-Length: 6\r\n\r\npoison")
+    await cold_client.send(CHUNKED + b"0\r\n\r\n" + behind)
     wire = await upstream.accept()
     await wire.until(CHUNKED)
     assert await wire.exactly(5) == b"0\r\n\r\n"
