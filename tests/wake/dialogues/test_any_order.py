@@ -146,9 +146,11 @@ class Dialogues:
         """Let an answer come, whole or not."""
         flight = self.flights.pop(self.chance.randrange(len(self.flights)))
         answer = self.chance.choice(ANSWERS)
-        answer = f"{answer} {self.asked}" if flight.client.window else answer
         ending = self.chance.choice(["whole", "whole", "whole", "partial", "none", "died"])
         text = {"whole": answer, "partial": answer[:3], "none": "", "died": answer[:4]}[ending]
+        if flight.client.window:
+            # A window without a name is found by an answer and what it answered: there has to be an answer.
+            text = f"{text} {self.asked}"
         if ending == "whole":
             await flight.asked.gets(text)
         else:
