@@ -283,3 +283,9 @@ def test_a_prompt_that_is_too_long_is_refused_where_it_may_not_be_cut(server: St
     ours, theirs = (json.loads(json.loads(half.body)["error"])["error"] for half in (answer, real))
     assert list(ours) == list(theirs)
     assert ours["type"] == theirs["type"]
+
+
+def test_an_answer_ends_before_what_it_was_told_to_stop_at(server: StandIn) -> None:
+    answer, real = exchanged(server, "generate-stop")
+    assert documents(answer)[0]["response"] == documents(real)[0]["response"]
+    assert documents(answer)[0]["done_reason"] == "stop"
