@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from ltmld.wire.dialect import Request
 
 _CLIENTS_OWN = (Role.SYSTEM, Role.DEVELOPER)
-# Its system text is shown to the client in the answer; a block would move with the first message of a window.
+# Its system text is shown to the client: the dialect itself puts a block before the first words of the user.
 _ECHOING = "openai.responses"
 
 
 def in_system(request: Request, card: ModelCard) -> bool:
     """Tell whether a block at the end of this request's system text is read and costs nobody anything."""
     if request.dialect == _ECHOING:
-        return False
+        return True
     if request.system is None:
         # A developer's text at the front, a system text in the middle: one more before it would be a second.
         return card.takes_system and not any(message.role in _CLIENTS_OWN for message in request.messages)

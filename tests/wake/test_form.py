@@ -152,6 +152,13 @@ async def test_there_is_never_a_second_system_message_and_none_after_another(
         assert not (front and len(messages) != len(front) + len(history))
 
 
+async def test_responses_have_their_block_before_the_first_words_whatever_the_model_reads(room: Room) -> None:
+    tree = {"model": "deaf", "instructions": "Be brief.", "input": [DEVELOPER, ASKED]}
+    sent_on = json.loads((await attend(room, "/v1/responses", tree)).body)
+    assert sent_on["instructions"] == "Be brief."
+    assert places(sent_on["input"]) == ["user"]
+
+
 async def test_a_system_text_in_the_middle_stays_the_only_one(room: Room) -> None:
     first = await sent(room, "qwen:latest", ASKED, SYSTEM, AGAIN)
     assert [message["role"] for message in first] == ["user", "system", "user"]
