@@ -4,10 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import ssl
 from typing import Self
 
 from tests.support.raw_upstream import PATIENCE_S, Wire
+
+
+class SocketWire(Wire):
+    """A connection without buffers or callbacks: what is done to it is done at once."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+
+    async def send(self, data: bytes) -> None:
+        """Send *data* now."""
+        await asyncio.get_running_loop().sock_sendall(self._connection, data)
+
+    async def some(self) -> bytes:
+        """Return what one read brings; empty at the end."""
+        receiving = asyncio.get_running_loop().sock_recv(self._connection, 2**16)
+        return await asyncio.wait_for(receiving, PATIENCE_S)
 
 
 class Sealed:
