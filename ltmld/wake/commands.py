@@ -5,10 +5,14 @@ Rules:
 2. A command and the answer to it are no part of the conversation: they are taken out of what goes upstream and out
    of what is recorded, so that the prompt is, byte for byte, what it would have been without them.
 3. What is not understood is answered with help, never guessed: a command changes memory.
+4. Only the person commands. Clients put retrieved documents before a person's words, and a document may try to close
+   what it stands in and go on with a command of its own. So a command begins the message, or the one element that a
+   client puts around all of a person's words; behind anything else it is one line, and the message ends with it.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -33,6 +37,8 @@ class Verb(StrEnum):
     ON = "on"
 
 
+# What Roo and Cline write around a person's words; see boilerplate.toml.
+_WRAPPED = re.compile(r"\s*<(?:task|feedback|answer|user_message)>\s*/ltm(?!\S)", re.IGNORECASE)
 _TAKES_TEXT = frozenset({Verb.REMEMBER, Verb.FORGET})
 
 HELP = """\
@@ -103,11 +109,15 @@ def spoken_aside(messages: Sequence[Message]) -> frozenset[int]:
 
 
 def _words(message: Message) -> str:
-    """Return what the person wrote, where a command may stand in it: clients put their own words around that."""
+    """Return what the person wrote where it may be a command (rule 4)."""
     text = message.text
     # Nearly all talk ends at the first question, which costs a fraction of a microsecond.
-    near = "/" in text and (WORD in text or is_command(text))
-    return genuine(message).text if near else ""
+    if "/" not in text or not (WORD in text or is_command(text)):
+        return ""
+    own = genuine(message).text.strip()
+    if is_command(text) or _WRAPPED.match(text):
+        return own
+    return own if "\n" not in own and text.rstrip().endswith(own) else ""
 
 
 def _first_word(text: str) -> tuple[str, str]:
