@@ -28,18 +28,18 @@ def attendant(proxy: Proxy) -> ObedientAttendant:
 
 
 @pytest.mark.usefixtures("attendant")
-async def test_a_streamed_answer_is_one_chunk_a_line(cold_client: Wire) -> None:
-    await cold_client.send(CHAT)
-    answer = await cold_client.message()
+async def test_a_streamed_answer_is_one_chunk_a_line(client: Wire) -> None:
+    await client.send(CHAT)
+    answer = await client.message()
     assert answer.first == b"HTTP/1.1 200 OK"
     assert answer.names() == [b"Content-Type", b"Date", b"Transfer-Encoding"]
     assert chunks(answer.body) == list(LINES)
 
 
-async def test_a_whole_answer_has_a_length(cold_client: Wire, attendant: ObedientAttendant) -> None:
+async def test_a_whole_answer_has_a_length(client: Wire, attendant: ObedientAttendant) -> None:
     attendant.answer = WHOLE
-    await cold_client.send(CHAT)
-    answer = await cold_client.message()
+    await client.send(CHAT)
+    answer = await client.message()
     assert (answer.get(b"content-length"), answer.body) == (b"13", b'{"done":true}')
 
 
