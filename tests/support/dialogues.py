@@ -48,7 +48,7 @@ class Asked:
     async def gets(self, text: str = "", *, calls: Sequence[Said] = (), context: Sequence[int] = ()) -> None:
         """Let the answer come whole."""
         end = tongues.end(self.path, text, calls=calls, context=context)
-        await self._comes([*tongues.pieces(self.path, text, calls=calls), *end])
+        await self._comes([*tongues.pieces(self.path, text, calls=calls), *end], ended=True)
 
     async def breaks(self, text: str = "", *, error: str = "") -> None:
         """Let the answer break off: the client left, or with an *error* Ollama did."""
@@ -56,14 +56,20 @@ class Asked:
 
     async def fails(self, text: str = "") -> None:
         """Let Ollama fail in mid-stream."""
-        await self._comes([*tongues.pieces(self.path, text), *tongues.failing(self.path)])
+        await self._comes([*tongues.pieces(self.path, text), *tongues.failing(self.path)], ended=True)
 
     async def refused(self, status: int, body: bytes = b'{"error":"no"}') -> None:
         """Let Ollama answer with an error."""
-        await self._comes([body], status=status, media="application/json")
+        await self._comes([body], status=status, media="application/json", ended=True)
 
     async def _comes(
-        self, parts: Sequence[bytes], *, error: str = "", status: int = 200, media: str = ""
+        self,
+        parts: Sequence[bytes],
+        *,
+        error: str = "",
+        status: int = 200,
+        media: str = "",
+        ended: bool = False,
     ) -> None:
         recording = self.plan.recording
         if recording is None:
@@ -73,6 +79,8 @@ class Asked:
             recording.feed(part)
             if recording.complete:
                 await recording.commit()
+        if ended:
+            recording.body_ended()
         await recording.close(error=error)
 
 

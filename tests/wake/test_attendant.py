@@ -198,3 +198,17 @@ async def test_a_client_that_sends_a_window_of_its_thread_finds_its_note_there(r
     assert "Tom" in note
     assert any(message["content"] == note for message in window)
     assert room.ledger.counts()["messages"] == 6
+
+
+@pytest.mark.parametrize("headers", [{}, {"x_ltmld_thread": "t"}])
+async def test_a_window_that_has_lost_the_first_message_keeps_the_block_that_was_given_there(
+    room: Room, headers: dict[str, Any]
+) -> None:
+    said = ["How is my dog?", "Well 1.", "And now?", "Well 2.", "Still?", "Well 3.", "Really?"]
+    first = await room.turn(*said[:1], **headers)
+    for place in (3, 5):
+        await room.turn(*said[:place], **headers)
+    windows = [await room.turn(*said[start:], **headers) for start in (2, 4)]
+    assert "Rex" in first[0]["content"]
+    assert [window[0] for window in windows] == [first[0]] * 2
+    assert [message["content"] for message in windows[1][1:]] == said[4:]
