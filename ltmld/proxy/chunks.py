@@ -86,7 +86,10 @@ class ChunkReader:
         self._overhead += len(data)
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserError as error:
+        except (
+            httptools.HttpParserError,
+            httptools.HttpParserUpgrade,
+        ) as error:  # an Upgrade behind the end is one too
             self._refuse_unless_ended(error)
         if self._overhead > self.trailer_bytes_max + 4 * _FRAMING_BYTES:
             raise ChunksRefusedError("there is more of chunk extensions and trailers than of the body")

@@ -25,6 +25,17 @@ SEED_BYTES_MAX = 8192
 """Largest recording in the corpus: what is larger only makes the fuzzer slower."""
 
 CASE_BYTES_MAX = 32_768
+SOUND = (
+    test_smuggling.CHUNKED + b"0\r\n\r\n",
+    test_smuggling.CHUNKED + b"5\r\nhello\r\n6;x=y\r\n world\r\n0\r\nX-T: 1\r\n\r\n",
+    test_smuggling.CHUNKED.replace(b"/api/show", b"/api/chat") + b"2\r\n{}\r\n0\r\n\r\n",
+    test_smuggling.POST + b"Content-Length: 5\r\n\r\nhello",
+    test_smuggling.POST.replace(b"/api/show", b"/api/chat") + b"Content-Length: 2\r\n\r\n{}",
+    test_smuggling.POST + b"Expect: 100-continue\r\nContent-Length: 5\r\n\r\nhello",
+    b"GET /socket HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+)
+"""Small requests of every framing, several times, so that most cases begin with something that works."""
+
 FOREIGN_SHARE = 0.3
 """How many cases are answers, the rest being requests."""
 
@@ -103,7 +114,7 @@ def case(seed: int, number: int, requests: list[bytes], answers: list[bytes]) ->
     rng = random.Random(f"{seed}:{number}")  # noqa: S311 - repeatable on purpose
     is_answer = rng.random() < FOREIGN_SHARE
     pool = answers if is_answer else requests
-    data = rng.choice(pool)
+    data = b"".join(rng.choice(pool) for _ in range(rng.choice((1, 1, 2, 3))))
     for _ in range(rng.randrange(5)):
         data = rng.choice(MUTATORS)(rng, data or b"\r\n", rng.choice(pool))[:CASE_BYTES_MAX]
     places = sorted(rng.randrange(len(data) + 1) for _ in range(rng.choice((0, 0, 1, 3, 10))))
@@ -134,7 +145,7 @@ def save(name: str, is_answer: bool, parts: list[bytes], wrong: str) -> Path:  #
 def fuzz(*, seed: int, first: int, seconds: float, cases_max: int) -> int:
     """Play cases until the time is over or something is found; return the exit code."""
     spiked = [*test_smuggling.BAD.values(), *(data for _, data in test_smuggling.OTHER.values())]
-    requests = corpus("request.http", *spiked, *test_smuggling.ACCEPTED.values())
+    requests = corpus("request.http", *spiked, *test_smuggling.ACCEPTED.values(), *SOUND * 20)
     sound = (answer for _, answer in test_untrusted.WHOLE.values())
     answers = corpus("response.http", *test_untrusted.BAD_HEADS.values(), *sound)
     say(f"seed {seed}, from case {first}; {len(requests)} requests and {len(answers)} answers to start from")

@@ -242,10 +242,11 @@ async def test_chunk_extensions_end_here_and_leading_zeros_do_too(
 BEHIND = [
     CHUNKED + b"6\r\npoison\r\n0\r\n\r\n",
     POST + b"Content-Length: 6\r\n\r\npoison" + CHUNKED + b"0\r\n\r\n",
+    GET + b"Host: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\npoison",
 ]
 
 
-@pytest.mark.parametrize("behind", BEHIND, ids=["chunked", "counted"])
+@pytest.mark.parametrize("behind", BEHIND, ids=["chunked", "counted", "upgrade"])
 async def test_the_body_of_a_request_behind_a_chunked_one_does_not_join_it(
     cold_client: Wire, upstream: RawUpstream, behind: bytes
 ) -> None:
