@@ -15,6 +15,8 @@ from typing import Any, Protocol
 
 import orjson
 
+from ltmld.wire.fields import said, told
+
 # The last line of /api/generate carries the whole context: 262,144 tokens of up to six digits are 1.8 MB.
 LINE_BYTES_MAX = 4 * 1024 * 1024
 # An error body is a sentence; Ollama's longest nests the runner's JSON.
@@ -247,7 +249,11 @@ def error_of(tree: dict[str, Any]) -> str:
     error = tree.get("error")
     if isinstance(error, dict):
         error = error.get("message") or "an error without a message"
-    return error if isinstance(error, str) else ""
+    if not isinstance(error, str):
+        return ""
+    # Ollama passes on what its runner says as it is: JSON inside the sentence.
+    nested = told(_parsed(error.encode("utf-8", "replace")), "error") if error.startswith("{") else {}
+    return said(nested, "message") or error
 
 
 def _parsed(line: bytes) -> dict[str, Any] | None:

@@ -60,6 +60,8 @@ ERRORS = {
     "queue-messages-2": "server busy, please try again.  maximum pending requests exceeded",
     "v1-responses-unknown-model": "model 'nope' not found",
     "v1-messages-bad-json": "unexpected EOF",
+    "prestream-error-generate": "request (9039 tokens) exceeds the available context size (2048 tokens), "
+    "try increasing it",
 }
 
 
