@@ -11,6 +11,8 @@ import json
 import os
 import shutil
 import subprocess
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +39,9 @@ ENDLESS = "grain " * 30_000
 TOKEN_DELAY_S = 0.001
 STREAMED = 'Ja — whales 🐋 hum "E♭" & <sing>,\nbut not by day.'
 PLAY_S = 100
+# Two turns, a stream, a tool's call and its result, and what was left in the middle; one schema alone is no talk.
+EXCHANGES = 2 + 1 + 2 + 1
+SETTLE_S = 20
 NOT_INSTALLED = ("ModuleNotFoundError: No module named", "ERR_MODULE_NOT_FOUND")
 
 pytestmark = pytest.mark.skipif(
@@ -91,7 +96,6 @@ def twice(
         direct = play(client, standin.url, standin, home=folder / "direct")
         with running_daemon(folder / "data", upstream=standin.url, models=models_folder) as daemon:
             through = play(client, daemon.url, standin, home=folder / "through")
-            daemon.settle()
             yield Twice(client=client, direct=direct, through=through, kept=kept(daemon))
 
 
@@ -154,15 +158,24 @@ def command(client: str, url: str) -> list[str]:
 
 def kept(daemon: Daemon) -> Kept:
     """Read from the control plane what the ledger holds."""
+    pause, patience = threading.Event(), time.monotonic() + SETTLE_S
+    while exchanges_of(daemon) < EXCHANGES and time.monotonic() < patience:
+        pause.wait(0.05)
+    daemon.settle()
     threads = daemon.call("GET", "/api/threads")[1]["threads"]
     titles = [thread["title"] for thread in threads]
     assert len(set(titles)) == len(titles), f"a conversation is there twice: {titles}"
-    held = Kept(exchanges=daemon.call("GET", "/api/status")[1]["scopes"]["default"]["exchanges"])
+    held = Kept(exchanges=exchanges_of(daemon))
     for thread in threads:
         last = daemon.call("GET", f"/api/exchanges/{thread['last_exchange_id']}")[1]
         held.messages[thread["title"]] = thread["messages"]
         held.last[thread["title"]] = [message["text"] for message in last["messages"]]
     return held
+
+
+def exchanges_of(daemon: Daemon) -> int:
+    """Return how many exchanges the ledger holds."""
+    return int(daemon.call("GET", "/api/status")[1]["scopes"].get("default", {}).get("exchanges", 0))
 
 
 def test_a_client_finds_no_difference(twice: Twice) -> None:
@@ -187,8 +200,7 @@ def test_each_turn_is_in_the_ledger_once(twice: Twice) -> None:
         stage.CALL: 4,
         stage.CANCEL: 2,
     }
-    # Two turns, a stream, a tool's call and its result, and what was left in the middle; the schema is no talk.
-    assert twice.kept.exchanges == 2 + 1 + 2 + 1
+    assert twice.kept.exchanges == EXCHANGES
 
 
 def test_what_is_kept_is_what_was_said(twice: Twice) -> None:
