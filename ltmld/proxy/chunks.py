@@ -35,6 +35,8 @@ _NO_TRAILERS = frozenset(
 )
 """Names that decide where a message goes or ends; as trailers some parsers would believe them (RFC 9110 6.5.1)."""
 _OWN_PREFIX = b"x-ltmld-"
+# The second is raised for a request pipelined behind the end that asks for an Upgrade.
+_PARSER_ERRORS = (httptools.HttpParserError, httptools.HttpParserUpgrade)
 
 
 class ChunksRefusedError(ValueError):
