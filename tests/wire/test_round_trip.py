@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -129,3 +131,42 @@ def test_rubbish_is_read_or_left_alone_and_never_anything_else(path: str, body: 
     except WireError:
         return
     dialect(path).inject(request, block=BLOCK, base_system="", notes={})
+
+
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/responses"])
+@given(system=st.text("ab \n", min_size=1, max_size=6), asked=st.text("ab \n", min_size=1, max_size=6))
+@settings(max_examples=30)
+def test_the_model_is_told_the_same_however_the_client_spells_it(path: str, system: str, asked: str) -> None:
+    """Clients write a text as a string on one turn and as marked parts on the next; the prompt must not move."""
+    kind = "text" if path == "/v1/messages" else "input_text"
+    mark = {"cache_control": {"type": "ephemeral"}}
+    part: dict[str, object] = {"type": kind, "text": asked, **mark}
+    blocks = [{"type": "text", "text": system, **mark}]
+    said: list[dict[str, object]] = [
+        {"system": system, "messages": [{"role": "user", "content": asked}]},
+        {"system": blocks, "messages": [{"role": "user", "content": [part]}]},
+    ]
+    if path == "/v1/responses":
+        said = [
+            {"input": asked},
+            {"input": [{"role": "user", "content": asked}]},
+            {"input": [{"type": "message", "role": "user", "content": [part]}]},
+        ]
+    prompts = []
+    for tree in said:
+        request = dialect(path).parse(json.dumps(tree).encode())
+        notes = dict.fromkeys(users(request), NOTE)
+        changed = dialect(path).inject(request, block=BLOCK, base_system="", notes=notes)
+        prompts.append(told(json.loads(changed)))
+    assert all(prompt == prompts[0] for prompt in prompts)
+    assert BLOCK in prompts[0]
+
+
+def told(tree: Any) -> str:
+    """Return every text of a body, one after the other, as Ollama joins them."""
+    if isinstance(tree, str):
+        return tree
+    if isinstance(tree, list):
+        return "".join(map(told, tree))
+    names = ("system", "messages", "input", "content", "text")
+    return "".join(told(tree[name]) for name in names if name in tree)
