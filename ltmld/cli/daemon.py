@@ -120,7 +120,8 @@ def _memory_lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
     rows.extend(("fingerprints", problem) for problem in _problems(facts))
     paused = facts.get("paused", {})
     rows.extend(
-        (f"scope {name}", f"PAUSED since {moment(since)}: ltmld resume") for name, since in paused.items()
+        (f"scope {name}", f"PAUSED since {moment(since)}: ltmld resume --scope {name}")
+        for name, since in paused.items()
     )
     rows.append(("last sleep", _sleep_line(facts["sleep"]["last"])))
     if facts["sleep"]["running"]:

@@ -29,7 +29,7 @@ def pause(*, scope: ThisScope = DEFAULT_SCOPE, data_dir: DataDir = None, as_json
         show_json(answer)
     else:
         remark(
-            f"Memory is off for scope {scope} since {moment(answer['since'])}. `ltmld resume` switches it on."
+            f"Memory is off for scope {scope} since {moment(answer['since'])}. `ltmld resume --scope {scope}` switches it on."
         )
 
 

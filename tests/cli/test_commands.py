@@ -124,7 +124,7 @@ def test_status_says_what_serves_and_what_is_missing(run: Run) -> None:
 
 def test_a_paused_scope_is_said_to_be_paused_until_it_is_resumed(run: Run) -> None:
     assert "Memory is off for scope me since" in run("pause", "--scope", "me").stderr
-    assert "PAUSED since" in run("status").stdout
+    assert "ltmld resume --scope me" in run("status").stdout
     assert json.loads(run("resume", "--scope", "me", "--json").stdout)["paused"] is False
     assert "PAUSED" not in run("status").stdout
     assert "was on for scope me already" in run("resume", "--scope", "me").stderr

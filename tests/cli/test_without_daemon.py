@@ -137,3 +137,9 @@ def test_words_that_are_not_utf8_are_refused_in_a_sentence(folder: Path) -> None
     done = subprocess.run(command, env=env, capture_output=True, check=False, timeout=PATIENCE_S)
     assert done.returncode == 2
     assert b"UTF-8" in done.stderr
+
+
+def test_a_scope_is_paused_on_the_folder_and_stays_so(folder: Path) -> None:
+    assert "Memory is off for scope me" in command(folder, "pause", "--scope", "me").communicate()[1]
+    assert json.loads(command(folder, "status", "--json").communicate()[0])["paused"].keys() == {"me"}
+    assert "Memory is on again" in command(folder, "resume", "--scope", "me").communicate()[1]
