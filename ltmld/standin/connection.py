@@ -116,6 +116,11 @@ class Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         """Let a client that asked first send its body, and answer at once where no body is needed."""
         seen = self._seen()
+        hosts = [value for name, value in self._headers if name.lower() == "host"]
+        if len(hosts) != 1 and self._parser.get_http_version() == "1.1":
+            words = b"too many Host headers" if hosts else b"missing required Host header"
+            self._refuse(b"400 Bad Request: " + words, b"400 Bad Request: " + words)
+            return
         expected = seen.header("Expect").lower()
         if seen.header("Transfer-Encoding").lower() not in ("", "chunked"):
             self._refuse(b"501 Not Implemented", b"Unsupported transfer encoding")

@@ -56,6 +56,20 @@ def test_what_is_no_http_is_refused_byte_for_byte(bare: StandIn, name: str) -> N
 
 
 @pytest.mark.parametrize(
+    ("hosts", "words"),
+    [(b"", "missing required Host header"), (b"Host: a\r\nHost: b\r\n", "too many Host headers")],
+)
+def test_a_request_names_its_host_once(bare: StandIn, hosts: bytes, words: str) -> None:
+    with wire_to(bare.port) as wire:
+        wire.send(b"GET / HTTP/1.1\r\n" + hosts + b"\r\n")
+        answer = wire.read_answer()
+    assert (answer.first_line, answer.body.decode()) == (
+        f"HTTP/1.1 400 Bad Request: {words}",
+        f"400 Bad Request: {words}",
+    )
+
+
+@pytest.mark.parametrize(
     ("host", "status"),
     [
         *(
