@@ -28,9 +28,8 @@ def pause(*, scope: ThisScope = DEFAULT_SCOPE, data_dir: DataDir = None, as_json
     if as_json:
         show_json(answer)
     else:
-        remark(
-            f"Memory is off for scope {scope} since {moment(answer['since'])}. `ltmld resume --scope {scope}` switches it on."
-        )
+        remark(f"Memory is off for scope {scope} since {moment(answer['since'])}.")
+        remark(f"`ltmld resume --scope {scope}` switches it on.")
 
 
 def resume(*, scope: ThisScope = DEFAULT_SCOPE, data_dir: DataDir = None, as_json: Json = False) -> None:
