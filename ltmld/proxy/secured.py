@@ -42,7 +42,7 @@ class SecuredUpstream(Upstream):
 
     def write(self, data: bytes) -> None:
         """Seal *data* and send it, in one write."""
-        if self.closed:
+        if self.closed or self._closed_by_peer:
             return
         view = memoryview(data)
         try:

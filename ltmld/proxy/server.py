@@ -16,7 +16,7 @@ from ltmld.proxy.guard import Guard, on_loopback
 from ltmld.proxy.plane import Plane
 from ltmld.proxy.sockets import room_for
 from ltmld.proxy.stats import Stats
-from ltmld.proxy.trust import listener_identity
+from ltmld.proxy.trust import Identity
 
 _BACKLOG = 512
 _SWEEP_S = 5.0
@@ -33,6 +33,7 @@ class Proxy:
         self._plane.attendant = attendant
         self._server: asyncio.Server | None = None
         self._sweeping: asyncio.TimerHandle | None = None
+        self._identity: Identity | None = None
         self.port = 0
         """The port listened on, once started."""
 
@@ -100,8 +101,9 @@ class Proxy:
         settings = self._plane.settings
         if settings.tls_certificate is None or settings.tls_key is None:
             return {}
+        self._identity = Identity(settings.tls_certificate, settings.tls_key)
         return {
-            "ssl": listener_identity(settings.tls_certificate, settings.tls_key),
+            "ssl": self._identity.context,
             "ssl_handshake_timeout": settings.head_timeout_s,
             # Until then a slow reader gets the rest of an answer; one that has it all closes by itself.
             "ssl_shutdown_timeout": settings.idle_timeout_s,
@@ -123,6 +125,12 @@ class Proxy:
         self._plane.pool.sweep(now=now)
         for client in list(self._plane.clients):
             client.sweep(now=now)
+        if self._identity is not None:
+            try:
+                self._identity.refresh()
+            except SettingsError as error:
+                told = f"ltmld: the certificate that clients see stays the one before: {error}"
+                asyncio.get_running_loop().call_exception_handler({"message": told})
 
 
 def _refusal(error: OSError, host: str, port: int) -> Exception:

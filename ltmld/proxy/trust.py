@@ -5,10 +5,13 @@ Rules:
    certificate of his own names it, or its CA, in ``proxy.ca_file``, which is added to the system's.
 2. A certificate that is named in ``proxy.ca_file`` itself is enough, be it a CA or not, as it is for curl.
 3. HTTP/1.1 only: no other protocol is offered, or taken.
+4. A certificate that is renewed in its files is shown from the next look on, without a restart. While the files
+   cannot be used (one of the two is still the old one), the certificate before stays.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 from functools import lru_cache
 from pathlib import Path
@@ -53,15 +56,48 @@ def _trust(ca_file: Path | None) -> ssl.SSLContext:
     return context
 
 
-def listener_identity(certificate: Path, key: Path) -> ssl.SSLContext:
-    """Return the identity that the data plane shows to its clients.
+class Identity:
+    """The certificate that the data plane shows to its clients."""
 
-    Raises:
-        SettingsError: one of the files cannot be read or used, or they do not belong together.
-    """
+    def __init__(self, certificate: Path, key: Path) -> None:
+        """Read the files.
+
+        Raises:
+            SettingsError: one of them cannot be read or used, or they do not belong together.
+        """
+        self._certificate, self._key = certificate, key
+        self._seen = self._changed_at()
+        self.context = _identity(certificate, key)
+
+    def refresh(self) -> None:
+        """Show what the files hold now, where that has changed since the last look.
+
+        Raises:
+            SettingsError: they cannot be used; said once for each change.
+        """
+        changed_at = self._changed_at()
+        if changed_at != self._seen:
+            self._seen = changed_at
+            _identity(self._certificate, self._key)  # tried aside: a pair loaded by half would serve nobody
+            _load(self.context, self._certificate, self._key)
+
+    def _changed_at(self) -> list[int]:
+        times = []
+        for file in (self._certificate, self._key):
+            with contextlib.suppress(OSError):  # a file that is not there has no time
+                times.append(file.stat().st_mtime_ns)
+        return times
+
+
+def _identity(certificate: Path, key: Path) -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.options |= ssl.OP_NO_RENEGOTIATION
     context.set_alpn_protocols(_PROTOCOLS)
+    _load(context, certificate, key)
+    return context
+
+
+def _load(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
     for name, path in (("tls_certificate", certificate), ("tls_key", key)):
         try:
             path.open("rb").close()
@@ -77,7 +113,6 @@ def listener_identity(certificate: Path, key: Path) -> ssl.SSLContext:
             f"proxy.tls_certificate {certificate} and proxy.tls_key {key} cannot be used: {_reason(error)}. "
             "Both are PEM files; the key is the certificate's own, and not encrypted."
         ) from error
-    return context
 
 
 def _no_password() -> str:

@@ -253,6 +253,38 @@ async def test_stopping_closes_idle_clients_and_breaks_off_the_others(
         await busy.gone()
 
 
+async def shown(proxy: Proxy, authority: Authority) -> str:
+    """Return the serial number of the certificate that a client sees."""
+    async with await connect(proxy.port, trust=authority.client()) as client:
+        return str(client.writer.get_extra_info("peercert")["serialNumber"])
+
+
+async def test_a_renewed_certificate_is_shown_without_a_restart(
+    secure: ProxySettings, proxy: Proxy, authority: Authority
+) -> None:
+    told: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+    assert secure.tls_certificate is not None
+    assert secure.tls_key is not None
+    before = await shown(proxy, authority)
+    certificate, key = authority.issue("127.0.0.1")
+
+    for half in range(2):  # the key is still the old one: said once, and nothing changes
+        if not half:
+            secure.tls_certificate.write_bytes(certificate.read_bytes())
+        proxy._sweep(now=0.0)
+        assert await shown(proxy, authority) == before
+        assert [context["message"].partition(":")[0] for context in told] == ["ltmld"]
+
+    secure.tls_key.write_bytes(key.read_bytes())
+    proxy._sweep(now=0.0)
+    assert await shown(proxy, authority) != before
+    secure.tls_key.unlink()
+    proxy._sweep(now=0.0)
+    assert len(told) == 2
+    assert await shown(proxy, authority) != before
+
+
 def _no_certificate(authority: Authority, folder: Path) -> tuple[Path, Path]:
     return folder / "missing.pem", authority.issue("x")[1]
 

@@ -321,6 +321,25 @@ async def test_an_answer_that_ends_with_its_connection_is_whole_only_when_tls_sa
                 await client.rest()
 
 
+async def test_however_records_are_cut_and_joined_the_answer_is_the_same(
+    authority: Authority, believing: ProxySettings
+) -> None:
+    async with (
+        plain_listener() as raw,
+        serving(f"https://127.0.0.1:{raw.port}", believing) as proxy,
+        await connect(proxy.port) as client,
+    ):
+        await client.send(GET)
+        peer = await Sealed(await raw.accept(), authority.server("127.0.0.1")).shake()
+        await peer.until(b"\r\n\r\n")
+        for byte in peer.seal(CHUNKED):  # one record in many pieces
+            await peer.wire.send(bytes([byte]))
+            await asyncio.sleep(0)
+        await client.until(b"\r\n\r\n")
+        await peer.wire.send(b"".join(peer.seal(bytes([byte])) for byte in b"5\r\nwhole\r\n0\r\n\r\n"))
+        assert await client.until(b"0\r\n\r\n") == b"5\r\nwhole\r\n0\r\n\r\n"
+
+
 async def test_records_that_are_damaged_break_the_answer_off(
     authority: Authority, believing: ProxySettings
 ) -> None:
