@@ -22,8 +22,10 @@ from ltmld.core.message import Message, Role
 
 # What stands where something was cut: it can close no mark, and no tag goes over it.
 _GAP = "\n\n"
-# A tag's attributes: a file's path at most. Without an end one "<" would be looked at as far as the next line.
-_ATTRIBUTES_MAX = 1000
+# Any tag that could be one of the rules'; its attributes hold a file's path at most. One look at each "<", and what
+# follows it is bounded: a search for all the names would cost ten times as much where people talk of HTML.
+_TAG = re.compile(r"<(?P<slash>/?)(?P<name>[A-Za-z][\w-]{3,40})(?:[ \t][^<>\n]{0,1000})?>")
+_CLOSING = re.compile(r"</([A-Za-z][\w-]{3,40})>")
 # A block of code with a file's name beside the language: ```python src/main.py (1-20)
 _FENCE = re.compile(r"\s*```[^\n`]*[\w)\]-][./][\w][^\n`]*\n(?:.*?\n)??```[ \t]*(?:\n|\Z)", re.DOTALL)
 # Cutting may bring a mark to the front of a message; after that nothing is left to cut.
@@ -43,7 +45,7 @@ class Frame:
 class Marks:
     """Everything that is looked for in the messages of one role."""
 
-    tag: re.Pattern[str]
+    names: frozenset[str]
     cut: frozenset[str]
     keep: frozenset[str]
     echo: frozenset[str]
@@ -52,6 +54,11 @@ class Marks:
     frames: tuple[Frame, ...]
     whole: tuple[str, ...]
     fenced: bool
+
+    @property
+    def starts(self) -> tuple[str, ...]:
+        """Return how a message begins that needs a closer look."""
+        return (*self.whole, "```") if self.fenced else self.whole
 
 
 class _Tag(NamedTuple):
@@ -99,11 +106,11 @@ def words(text: str, role: Role = Role.USER) -> str:
 
 def _marked(text: str, marks: Marks) -> bool:
     """Tell whether there may be something to cut: most messages have nothing, and cost no more than this."""
-    return (
-        "</" in text
-        or bool(marks.unclosed and "<" in text)
-        or text.lstrip().startswith((*marks.whole, "```"))
-    )
+    if "</" in text and any(match[1] in marks.names for match in _CLOSING.finditer(text)):
+        return True
+    if any(f"<{name}" in text for name in marks.unclosed):
+        return True
+    return text.lstrip().startswith(marks.starts)
 
 
 def _once(text: str, marks: Marks) -> str:
@@ -123,7 +130,8 @@ def _once(text: str, marks: Marks) -> str:
 def _tags(text: str, marks: Marks) -> list[_Tag]:
     found = [
         _Tag(match.start(), match.end(), match["name"], not match["slash"])
-        for match in marks.tag.finditer(text)
+        for match in _TAG.finditer(text)
+        if match["name"] in marks.names
     ]
     names = {tag.name for tag in found}
     return [tag for tag in found if tag.name not in marks.beside or names & marks.beside[tag.name]]
@@ -275,11 +283,10 @@ def _of(rules: Sequence[dict[str, Any]]) -> Marks:
         for name in tags(rule):
             if name not in free:
                 beside[name] = beside.get(name, frozenset()) | frozenset(rule["beside"])
-    names = sorted({*all_of("cut"), *all_of("keep"), *all_of("echo"), *all_of("beside")})
+    named = {name for key in ("cut", "keep", "echo", "beside", "unclosed") for name in all_of(key)}
+    framed = {rule["closes"].strip("</>") for rule in rules if "closes" in rule}
     return Marks(
-        tag=re.compile(
-            rf"<(?P<slash>/?)(?P<name>{'|'.join(map(re.escape, names))})(?:[ \t][^<>\n]{{0,{_ATTRIBUTES_MAX}}})?>"
-        ),
+        names=frozenset(named | framed),
         cut=frozenset(all_of("cut")),
         keep=frozenset(all_of("keep")),
         echo=frozenset(all_of("echo")),
