@@ -88,10 +88,7 @@ class ChunkReader:
         self._overhead += len(data)
         try:
             self._parser.feed_data(data)
-        except (
-            httptools.HttpParserError,
-            httptools.HttpParserUpgrade,
-        ) as error:  # an Upgrade behind the end is one too
+        except _PARSER_ERRORS as error:
             self._refuse_unless_ended(error)
         if self._overhead > self.trailer_bytes_max + 4 * _FRAMING_BYTES:
             raise ChunksRefusedError("there is more of chunk extensions and trailers than of the body")
