@@ -259,11 +259,12 @@ def _is_loopback(host: str) -> bool:
 def _explain(error: ValidationError) -> str:
     lines = []
     for item in error.errors():
-        name = ".".join(str(part) for part in item["loc"]) or "settings"
+        name = ".".join(str(part) for part in item["loc"])
+        about = f"setting {name}: " if name else ""  # a rule about several settings names them itself
         reason = item["msg"].removeprefix("Value error, ")
         got = item.get("input")
         # Not what may hold a password, nor a whole section where the rule is about several settings.
         told = "" if "@" in str(got) or isinstance(got, dict | BaseModel) else f" (got {got!r})"
-        lines.append(f"setting {name}: {reason}{told}")
+        lines.append(f"{about}{reason}{told}")
     where = f"Check LTMLD_* variables, flags and {config_file()}."
     return "; ".join(lines) + f". {where}"
