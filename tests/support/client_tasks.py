@@ -327,6 +327,52 @@ TASKS: list[tuple[str, str, str, str, tuple[tuple[str, str], ...]]] = [
     ),
     ("LibreChat: title", OPENAI, f"Create a concise title for this conversation:\n\nUser: {SAID}", "", ()),
     (
+        "Continue: commit message",
+        CHAT,
+        (
+            "```diff\n+1\n```\n\nGenerate a commit message for the above set of changes. First, give a single "
+            "sentence, no more than 80 characters. Output nothing except for the commit message, and don't surround it in quotes."
+        ),
+        "",
+        (),
+    ),
+    (
+        "Claude Code: summary of a session",
+        ANTHROPIC,
+        f"Summarize this coding conversation in under 50 characters.\n\nUser: {SAID}",
+        "",
+        (),
+    ),
+    (
+        "page-assist: search queries",
+        CHAT,
+        SAID,
+        "You will rephrase follow-up questions into concise, standalone search queries.",
+        (),
+    ),
+    (
+        "aider: commit message",
+        OPENAI,
+        "You are an expert software engineer that generates concise, one-line Git commit messages.\n\ndiff --git a b",
+        "",
+        (),
+    ),
+    (
+        "aider: summary",
+        OPENAI,
+        f"*Briefly* summarize this partial conversation about programming.\n\n# USER\n{SAID}",
+        "",
+        (),
+    ),
+    (
+        "LibreChat: title",
+        OPENAI,
+        ("Provide a concise, 5-word-or-less title for the conversation, using title case conventions. Only return the "
+        f"title itself.\n\nConversation:\nUser: {SAID}"),
+        "",
+        (),
+    ),
+    (
         "Ollama: compaction",
         CHAT,
         f"User: {SAID}",
