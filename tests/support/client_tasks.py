@@ -331,7 +331,8 @@ TASKS: list[tuple[str, str, str, str, tuple[tuple[str, str], ...]]] = [
         CHAT,
         (
             "```diff\n+1\n```\n\nGenerate a commit message for the above set of changes. First, give a single "
-            "sentence, no more than 80 characters. Output nothing except for the commit message, and don't surround it in quotes."
+            "sentence, no more than 80 characters. Output nothing except for the commit message, and don't surround "
+            "it in quotes."
         ),
         "",
         (),
