@@ -92,6 +92,9 @@ class Tap:
         """Whether the terminator has been seen."""
         return self._capture.complete
 
+    def body_ended(self) -> None:
+        """Take note of nothing."""
+
     async def commit(self) -> None:
         """Store nothing."""
 
