@@ -4,7 +4,8 @@ Rules:
 1. A proposal is untrusted: one that names something unknown, of another scope, or an illegal change is
    refused and counted, and the rest of the night goes on.
 2. What a person had forgotten is not learned again; what a person pinned does not fade.
-3. Every change names the cycle and the stage as its cause.
+3. What was taken back in its conversation while the night looked at it is not learned.
+4. Every change names the cycle and the stage as its cause.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from ltmld.errors import RefusedError
 from ltmld.ledger import changes, memories
 from ltmld.ledger.changes import Cause
 from ltmld.ledger.forgetting import tombstoned
-from ltmld.ledger.spelling import clean, stamp
+from ltmld.ledger.spelling import clean, dumped, stamp
 
 REFUSED = "refused"
 
@@ -30,6 +31,14 @@ _ADD_VERDICT = """
     ON CONFLICT (message_id) DO UPDATE SET
         cycle_id = excluded.cycle_id, admitted = excluded.admitted, score = excluded.score,
         reason = excluded.reason, at = excluded.at
+"""
+
+# What is no message is told by the writing of the sources.
+_NONE_COUNTS = """
+    SELECT 1 WHERE NOT EXISTS (
+        SELECT 1 FROM json_each(?) AS named
+        WHERE named.value NOT IN (SELECT message_id FROM retractions)
+    )
 """
 
 _ADD_DISPUTE = """
@@ -82,6 +91,9 @@ def _learn(connection: sqlite3.Connection, proposal: Learn, cause: Cause) -> Non
     memory = proposal.memory
     if tombstoned(connection, memory.scope, memory.text):
         raise RefusedError(f"{memory.scope}: this was forgotten by its person and is not learned again.")
+    said = dumped([source.message_id for source in memory.sources])
+    if connection.execute(_NONE_COUNTS, (said,)).fetchone() is not None:
+        raise RefusedError(f"{memory.scope}: this was taken back in its conversation meanwhile.")
     changes.born(connection, memory, _said(cause, proposal.why))
 
 

@@ -90,6 +90,14 @@ def test_a_memory_goes_with_the_last_message_behind_it_and_comes_back_with_it(le
     ]
 
 
+def test_what_was_taken_back_while_the_night_looked_at_it_is_not_learned(ledger: Ledger) -> None:
+    told(ledger, "hello", reply="hi")
+    [dog, *_] = told(ledger, "hello", "hi", "I have a dog", reply="lovely")
+    told(ledger, "hello", "hi", "I have a cat", reply="sweet")
+    night(ledger, "mem-dog", dog)
+    assert states(ledger) == {}
+
+
 def test_what_was_superseded_by_a_newer_memory_does_not_come_back_with_its_message(ledger: Ledger) -> None:
     told(ledger, "hello", reply="hi")
     [dog, *_] = told(ledger, "hello", "hi", "I have a dog", reply="lovely")

@@ -9,7 +9,7 @@ import pytest
 
 from ltmld.errors import LedgerError, LedgerSchemaError
 from ltmld.ledger import Ledger, schema
-from tests.support.ledgers import a_ledger, a_turn
+from tests.support.ledgers import a_ledger, a_path, a_turn
 
 
 def test_what_was_recorded_is_there_after_reopening(tmp_path: Path) -> None:
@@ -91,3 +91,35 @@ def test_a_ledger_that_vanished_is_an_error_and_not_an_empty_ledger(tmp_path: Pa
     (tmp_path / schema.FILE_NAME).unlink()
     with pytest.raises(sqlite3.OperationalError):
         schema.reading(tmp_path / schema.FILE_NAME)
+
+
+def test_what_an_older_ltmld_recorded_goes_on_in_the_newest(tmp_path: Path) -> None:
+    path = tmp_path / schema.FILE_NAME
+    path.touch()
+    connection = schema.writing(path)
+    (first, text), *_ = schema.migrations()
+    schema._apply(connection, first, text)
+    at = "2026-03-01T09:00:00.000000+00:00"
+    hello, hi = a_path("hello", "hi")
+    exchange = (
+        "INSERT INTO exchanges VALUES ('exc-old','default','thr-1','ollama.chat','m','','completed',200,'','','','',"
+        "'msg-1','msg-2','',NULL,NULL,NULL,NULL,?,?,?)"
+    )
+    message = "INSERT INTO messages VALUES (?,'default','thr-1','exc-old',?,?,?,?,'x',?,'[]','[]','',?,'')"
+    connection.execute("BEGIN")
+    connection.execute("INSERT INTO threads VALUES ('thr-1', 'default', '', ?, ?)", (at, at))
+    connection.execute(exchange, (at, at, at))
+    connection.execute(message, ("msg-1", None, 0, hello.chain, "user", "hello", at))
+    connection.execute(message, ("msg-2", "msg-1", 1, hi.chain, "assistant", "hi", at))
+    connection.execute("COMMIT")
+    connection.close()
+    ledger = a_ledger(tmp_path)
+    ledger.record_turn(a_turn("hello", "hi", "I have a dog", reply="lovely"))
+    assert [said.text for said in ledger.thread_messages("thr-1")] == [
+        "hello",
+        "hi",
+        "I have a dog",
+        "lovely",
+    ]
+    assert [said["backfilled"] for said in ledger.exchange("exc-old")["messages"]] == [False, False]
+    ledger.close()
