@@ -94,6 +94,14 @@ def test_every_shipped_fingerprint_is_held_against_a_task_of_its_client() -> Non
 
 
 @pytest.mark.parametrize(
+    "words", ["Warmup", "### Task:\nGenerate 1-3 broad tags categorizing the main themes of the chat history"]
+)
+def test_words_of_a_task_in_the_middle_of_a_conversation_are_talk(words: str) -> None:
+    assert decided(CHAT, a_body(CHAT, ("user", words))).hands_off
+    assert decided(CHAT, a_body(CHAT, *DIALOGUE, ("user", words))).record
+
+
+@pytest.mark.parametrize(
     ("headers", "talk"),
     [
         ({"x_openai_subagent": "review"}, False),

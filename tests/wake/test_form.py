@@ -63,12 +63,15 @@ async def attend(room: Room, path: str, tree: dict[str, Any]) -> Plan:
     return await room.attendant.attend(head, json.dumps(tree).encode())
 
 
-async def sent(room: Room, model: str, *messages: dict[str, Any], path: str = "/api/chat") -> Chat:
+async def sent(
+    room: Room, model: str, *messages: dict[str, Any], path: str = "/api/chat", answer: str = "Well."
+) -> Chat:
     """Return what goes upstream of a conversation, which is answered and recorded."""
     plan = await attend(room, path, {"model": model, "messages": list(messages)})
     if plan.recording is not None:
         plan.recording.begin(status=200, content_type="application/json")
-        plan.recording.feed(b'{"message":{"role":"assistant","content":"Well."},"done":true}')
+        reply = {"message": {"role": "assistant", "content": answer}, "done": True}
+        plan.recording.feed(json.dumps(reply).encode())
         await plan.recording.close()
     return list(json.loads(plan.body)["messages"])
 

@@ -116,3 +116,14 @@ async def test_a_tools_result_in_the_users_place_gets_no_note(room: Room) -> Non
     messages = await sent(room, MODEL, ASKED, ANSWERED, result)
     assert messages[-1] == result
     assert said(room)[:1] == [ASKED["content"]]
+
+
+async def test_thinking_inside_an_answer_is_not_what_was_answered_and_the_thread_goes_on(room: Room) -> None:
+    await sent(room, MODEL, ASKED, answer="<think>\nhm\n</think>\n\nWell.")
+    await sent(room, MODEL, ASKED, ANSWERED, AGAIN)
+    assert said(room) == [ASKED["content"], "Well.", AGAIN["content"], "Well."]
+
+
+async def test_a_block_that_an_answer_was_stopped_in_is_not_kept(room: Room) -> None:
+    await sent(room, MODEL, ASKED, answer=f"Well.\n\n{OPEN}\nNotes from earlier")
+    assert said(room) == [ASKED["content"], "Well."]
