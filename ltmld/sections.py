@@ -127,7 +127,9 @@ class WakeSettings(_Section):
     capture_bytes_max: int = Field(
         8 * 1024 * 1024, gt=0, description="Most bytes of one answer that are kept."
     )
-    cloud: bool = Field(default=False, description="Let memories go to cloud models.")
+    cloud: bool = Field(
+        default=False, description="Let memories go to cloud models, and record what is said to them."
+    )
     commands: bool = Field(default=True, description="Answer `/ltm ...` in a chat instead of the model.")
     command_deadline_ms: float = Field(
         5000.0, gt=0, description="How long a command in a chat may take; what is not done by then goes on."
