@@ -45,10 +45,10 @@ wrk.body = '%s'
 
 
 def requests_a_second(
-    port: int, path: str, *, seconds: float, cores: frozenset[int], script: Path | None = None
+    port: int, path: str, *, seconds: int, cores: frozenset[int], script: Path | None = None
 ) -> float:
     """Return the rate of ``wrk`` at 64 kept-alive connections; errors end the run."""
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds:g}s", f"http://127.0.0.1:{port}{path}"]
+    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", f"http://127.0.0.1:{port}{path}"]
     if script is not None:
         command += ["-s", str(script)]
     load = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)

@@ -51,7 +51,9 @@ class LeavingUpstream(asyncio.Protocol):
             said = {"open": LeavingUpstream.open, "last_gone_ns": LeavingUpstream.last_gone_ns}
             body = json.dumps(said).encode()
             self.transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
-        elif b"POST" in data:
+        elif b"/api/chat" not in data:  # what is asked about the model
+            self.transport.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\n{}")
+        else:
             self._streaming = True
             LeavingUpstream.open += 1
             if b"-60000" not in data:  # the wait: no head, as Ollama while it loads a model
@@ -261,7 +263,7 @@ def main() -> None:
         "--peers", type=Path, help="a Python environment with litellm[proxy], fastapi, uvicorn, httpx"
     )
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=3.0, help="length of one round of requests")
+    parser.add_argument("--seconds", type=int, default=3, help="length of one round of requests")
     parser.add_argument("--streams", type=int, default=400, help="first chunks a way")
     parser.add_argument("--held", type=float, default=60.0, help="seconds that the crowd of streams is held")
     parser.add_argument("--only", nargs="+", choices=PARTS)
