@@ -125,7 +125,10 @@ def _is_public_address(host: bytes) -> bool:
 
 
 def _is_of_this_machine(name: str) -> bool:
-    """Tell whether an interface has the address: only then can a socket be bound to it."""
+    """Tell whether an interface has the address: only then can a socket be bound to it, but for those of many."""
+    address = ip_address(name)
+    if address.is_multicast or address.is_reserved:
+        return False
     family = socket.AF_INET6 if ":" in name else socket.AF_INET
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:

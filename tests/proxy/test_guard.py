@@ -7,8 +7,10 @@ checks no Host. What ltmld lets through they would serve.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import socket
+from ipaddress import ip_address
 
 import pytest
 
@@ -57,7 +59,7 @@ REFUSED = [
         "2130706433",
         "0x7f000001",
     ),
-    *("[localhost", "127.0.0.1]:80", "[fe80::1]:80", "127.0.0.01"),
+    *("[localhost", "127.0.0.1]:80", "[fe80::1]:80", "127.0.0.01", "224.0.0.1", "255.255.255.255"),
     "[::1]",  # Go splits no port off, and takes what stays in brackets for a name
 ]
 
@@ -80,6 +82,21 @@ def test_an_address_of_this_machine_is_taken_only_while_it_is_one() -> None:
     # Addresses for documentation (RFC 5737, RFC 3849): no machine has them.
     assert not guard.admits(b"203.0.113.7:11435")
     assert not guard.admits(b"[2001:db8::7]:11435")
+    assert guard.known == set()
+
+
+def test_an_address_of_an_interface_is_taken_and_asked_for_again() -> None:
+    own = []
+    with contextlib.suppress(OSError):  # a name that means nothing here, or an address of another machine
+        for kind, _, _, _, place in socket.getaddrinfo(HERE, None, type=socket.SOCK_STREAM):
+            address = ip_address(place[0])
+            if address.is_global or address.is_link_local:
+                socket.create_server((str(place[0]), 0), family=kind).close()
+                own.append(str(place[0]))
+    if not own:
+        pytest.skip("this machine has no address but loopback and private ones")
+    guard = Guard(defers=False)
+    assert all(guard.admits(name.encode()) for name in own)
     assert guard.known == set()
 
 

@@ -54,6 +54,7 @@ async def test_its_connection_to_ollama_serves_nobody_before_and_nobody_after(
         b"GET /\r\n\r\n",  # HTTP/0.9, which some servers still answer
         b"get /api/tags http/1.1\r\nHost: x\r\n\r\n",
         b"GET /a b HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /api/tags HTTP/2.0\r\n\r\n",
         b"PRI * HTTP/2.0\r\nHost: x\r\n\r\nSM\r\n\r\n",
         b"PRI * HTTP/2.0\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n",
     ],
