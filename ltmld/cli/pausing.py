@@ -19,7 +19,7 @@ def register(app: typer.Typer) -> None:
 
 
 def pause(*, scope: ThisScope = DEFAULT_SCOPE, data_dir: DataDir = None, as_json: Json = False) -> None:
-    """Record nothing and recall nothing in a scope, until `ltmld resume`."""
+    """Leave a scope alone: record nothing, recall nothing."""
     from ltmld.cli.house import open_control
     from ltmld.cli.paper import moment, remark, show_json
 
@@ -33,7 +33,10 @@ def pause(*, scope: ThisScope = DEFAULT_SCOPE, data_dir: DataDir = None, as_json
 
 
 def resume(*, scope: ThisScope = DEFAULT_SCOPE, data_dir: DataDir = None, as_json: Json = False) -> None:
-    """Record and recall again in a paused scope; what was said meanwhile is not recorded later."""
+    """Record and recall again in a scope that was paused.
+
+    What was said meanwhile is not recorded later.
+    """
     from ltmld.cli.house import open_control
     from ltmld.cli.paper import show_json
 
