@@ -205,10 +205,12 @@ class Recall(Protocol):
         k: int = 10,
         floor: float = 0.0,
         exclude: frozenset[str] = frozenset(),
+        news_only: bool = False,
     ) -> Recollection:
         """Return hits best first, packed to the budget.
 
-        Left out: what scores below *floor*, and ids in *exclude* (memories, or messages behind hits).
+        Left out: what scores below *floor*, and ids in *exclude* (memories, or messages behind hits);
+        with *news_only* also messages that say nothing beyond the query: what a reader has before him.
         """
 
 

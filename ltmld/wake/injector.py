@@ -193,6 +193,7 @@ class Injector:
             k=self._settings.k,
             floor=self._settings.floor,
             exclude=frozenset(exclude | set(place.known_ids)),
+            news_only=True,
         )
 
     def _standing(self, scope: str, *, budget: float) -> list[Memory]:

@@ -27,6 +27,7 @@ from ltmld.core.ports import Index
 from ltmld.index.units import MESSAGE, PASSAGE, ROLES, SPEECH, message_passages, owner, passage_number
 from ltmld.ledger.ledger import Ledger
 from ltmld.wake.dates import speaks_of_time
+from ltmld.wake.news import has_news
 from ltmld.wake.packing import Line, packed
 from ltmld.wake.question import Question, read_question
 from ltmld.wake.ranking import Candidate, Ranked, confidence, ranked
@@ -80,10 +81,12 @@ class HybridRecall:
         k: int = 10,
         floor: float = 0.0,
         exclude: frozenset[str] = frozenset(),
+        news_only: bool = False,
     ) -> Recollection:
         """Return hits best first, packed to the budget.
 
-        Left out: what scores below *floor*, and ids in *exclude* (memories, or messages behind hits).
+        Left out: what scores below *floor*, and ids in *exclude* (memories, or messages behind hits);
+        with *news_only* also messages that say nothing beyond the query.
 
         Raises:
             IndexBrokenError: full text cannot be read.
@@ -93,6 +96,8 @@ class HybridRecall:
         question = read_question(query, names=self._index.names(scope), now=at or self._clock())
         found = self._find(question, scope=scope, limit=self._offer(k), exclude=exclude)
         candidates = _candidates(found, question)
+        if news_only:  # here, so that they never make their neighbors look important either
+            candidates = [one for one in candidates if _tells(one, found, question)]
         order = ranked(candidates, question)
         # A score says how much a hit matters, from 0 to 1: its share of the best, times how sure the best is.
         best = max((item.score for item in order), default=1.0) or 1.0
@@ -205,6 +210,11 @@ def _of_memory(
         tells_time=looks and (bool(memory.when) or speaks_of_time(memory.text)),
         strength=memory.strength,
     )
+
+
+def _tells(candidate: Candidate, found: _Found, question: Question) -> bool:
+    message = found.messages.get(owner(candidate.unit_id))
+    return message is None or has_news(_words(candidate.unit_id, message), question.text)
 
 
 def _line(item: Ranked, found: _Found, *, score: float) -> Line:

@@ -113,6 +113,16 @@ def test_an_answer_without_a_word_of_the_question_comes_with_its_neighbor(house:
     assert "[2023-05-08] Caroline: So powerful, I felt accepted." in house.texts("How was the support group?")
 
 
+def test_what_says_nothing_beyond_the_question_is_found_and_not_brought_up(house: Remembering) -> None:
+    words = ("Hello there", "What is my dog called?", "My dog is called Biscuit.")
+    house.hear(*(("user", text) for text in words))
+    asked = "hello, what is my dog called?"
+    found = house.recall.recall(asked, scope="default")
+    told = house.recall.recall(asked, scope="default", news_only=True)
+    assert {hit.text.partition(": ")[2] for hit in found.hits} == set(words)
+    assert [hit.text.partition(": ")[2] for hit in told.hits] == ["My dog is called Biscuit."]
+
+
 def test_neighbors_come_though_no_half_of_the_index_offers_them(tmp_path: Path) -> None:
     house = Remembering(tmp_path, embedder=WordEmbedder(), candidates=1)
     house.hear(*TALK)
