@@ -22,7 +22,7 @@ from ltmld.config import ProxySettings
 from ltmld.core.ollama_host import OllamaHost
 from ltmld.core.ports import Plan, RequestHead
 from ltmld.proxy.server import Proxy
-from ltmld.wire.dialect import Capture, dialect_for
+from ltmld.wire.dialects import Capture, dialect_for
 
 NGINX = """
 daemon off; master_process off; worker_processes 1; pid {folder}/pid; error_log {folder}/error.log crit;

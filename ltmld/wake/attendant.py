@@ -35,7 +35,7 @@ from ltmld.wake.identity import path_of, thread_key_of, with_refs
 from ltmld.wake.injector import PROMPT_SHARE_MAX, Injector, Place, with_injection
 from ltmld.wake.recorder import ExchangeRecording, Opening, RecordingStats
 from ltmld.wake.replay import replayed
-from ltmld.wire.dialect import dialect_for, error_body
+from ltmld.wire.dialects import dialect_for, error_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from ltmld.models.cards import ModelCard, ModelCards
     from ltmld.wake.clerk import Clerk
     from ltmld.wake.commands import Command
-    from ltmld.wire.dialect import Request
+    from ltmld.wire.dialects import Request
 
 log = structlog.get_logger(__name__)
 

@@ -13,7 +13,7 @@ from ltmld.core.message import Role
 
 if TYPE_CHECKING:
     from ltmld.models.cards import ModelCard
-    from ltmld.wire.dialect import Request
+    from ltmld.wire.dialects import Request
 
 _CLIENTS_OWN = (Role.SYSTEM, Role.DEVELOPER)
 # Its system text is shown to the client: the dialect itself puts a block before the first words of the user.

@@ -17,7 +17,7 @@ from ltmld.core.ports import Plan
 from ltmld.wake.commands import Command, newest, spoken_aside
 from ltmld.wake.identity import Identity, identify
 from ltmld.wake.policy import Decision, decide
-from ltmld.wire.dialect import dialect_for
+from ltmld.wire.dialects import dialect_for
 from ltmld.wire.encoding import decoded
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ltmld.config import WakeSettings
     from ltmld.core.ports import RequestHead
     from ltmld.wake.fingerprint import Fingerprint
-    from ltmld.wire.dialect import Dialect, Request
+    from ltmld.wire.dialects import Dialect, Request
 
     _Judged = Callable[[Request, str], Decision]
 

@@ -24,7 +24,7 @@ from ltmld.wake.boilerplate import turns
 
 if TYPE_CHECKING:
     from ltmld.core.ports import RequestHead
-    from ltmld.wire.dialect import Request
+    from ltmld.wire.dialects import Request
 
 # In order of trust: ltmld's own header, then what known clients send (Open WebUI, Claude Code, Codex in the
 # spellings of its versions).

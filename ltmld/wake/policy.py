@@ -22,7 +22,7 @@ from ltmld.wake.fingerprints import shipped
 if TYPE_CHECKING:
     from ltmld.config import WakeSettings
     from ltmld.core.ports import RequestHead
-    from ltmld.wire.dialect import Request
+    from ltmld.wire.dialects import Request
 
 # A reply of at most this many tokens is a probe or a title, never talk (Claude Code asks 1, Continue 16).
 PROBE_TOKENS_MAX = 20

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ltmld.ledger.ledger import Ledger
     from ltmld.wake.identity import Identity
     from ltmld.wake.injector import Place
-    from ltmld.wire.dialect import Capture, Request
+    from ltmld.wire.dialects import Capture, Request
 
 log = structlog.get_logger(__name__)
 

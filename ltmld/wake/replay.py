@@ -19,7 +19,7 @@ from ltmld.wake.form import in_system
 if TYPE_CHECKING:
     from ltmld.models.cards import ModelCard
     from ltmld.wake.injector import Place
-    from ltmld.wire.dialect import Request
+    from ltmld.wire.dialects import Request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,7 @@ from ltmld.errors import LedgerError, WireError
 from ltmld.wake.clerk import Clerk, Doorway
 from ltmld.wake.fingerprints import shipped
 from ltmld.wake.hearing import hear
-from ltmld.wire.dialect import dialect_for, error_body
+from ltmld.wire.dialects import dialect_for, error_body
 
 if TYPE_CHECKING:
     from ltmld.config import WakeSettings

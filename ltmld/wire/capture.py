@@ -8,17 +8,31 @@ Rules:
 
 from __future__ import annotations
 
-from typing import Protocol
+from abc import ABC, abstractmethod
+from typing import Any
 
 from ltmld.core.exchange import Reply
-from ltmld.wire.framing import Document, ErrorBody, Events, Framing, Lines, Reader, Untouched
+from ltmld.wire.framing import Document, ErrorBody, Events, Framing, Lines, Mark, Untouched
 from ltmld.wire.transcript import Transcript
 
 
-class DialectReader(Reader, Protocol):
-    """A reader and the transcript that it writes."""
+class DialectReader(ABC):
+    """What reads one answer of a dialect, and the transcript that it writes."""
 
-    transcript: Transcript
+    def __init__(self, bytes_max: int) -> None:
+        self.transcript = Transcript(bytes_max)
+
+    @abstractmethod
+    def piece(self, tree: dict[str, Any]) -> Mark:
+        """Take one line or event of a stream."""
+
+    @abstractmethod
+    def whole(self, tree: dict[str, Any]) -> None:
+        """Take a whole answer in one document."""
+
+    def failed(self, message: str) -> None:
+        """Take an error instead of an answer."""
+        self.transcript.error = message
 
 
 class Capture:

@@ -1,31 +1,30 @@
-"""The dialects that are looked into, by the route that speaks them."""
+"""How one route says what a conversation is: what every dialect does, and what each says for itself."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Protocol
+from typing import ClassVar
 
-from ltmld.wire.anthropic.messages import AnthropicMessages
-from ltmld.wire.capture import Capture
-from ltmld.wire.ollama.chat import OllamaChat
-from ltmld.wire.ollama.generate import OllamaGenerate
-from ltmld.wire.openai.chat import OpenAiChat
-from ltmld.wire.openai.responses import OpenAiResponses
+from ltmld.wire.body import Alteration, Body, rewritten
+from ltmld.wire.capture import Capture, DialectReader
+from ltmld.wire.json_text import Edit
 from ltmld.wire.request import Request
 
-__all__ = ["Capture", "Dialect", "Request", "dialect_for"]
+_NOTHING = frozenset[int]()
 
 
-class Dialect(Protocol):
-    """How one route says what a conversation is."""
+class Dialect(ABC):
+    """One route's words for a request, for what is put into it, and for its answer."""
 
-    @property
-    def name(self) -> str:
-        """``ollama.chat``, ``ollama.generate``, ``openai.chat``, ``openai.responses``, ``anthropic.messages``."""
+    name: ClassVar[str]
+    """``ollama.chat``, ``ollama.generate``, ``openai.chat``, ``openai.responses``, ``anthropic.messages``."""
 
-    @property
-    def takes_zstd(self) -> bool:
-        """Whether Ollama unpacks a body that is packed with zstd on this route."""
+    takes_zstd: ClassVar[bool]
+    """Whether Ollama unpacks a body that is packed with zstd on this route."""
+
+    reader: ClassVar[type[DialectReader]]
+    """What reads an answer."""
 
     def parse(self, body: bytes) -> Request:
         """Read a request body.
@@ -33,6 +32,7 @@ class Dialect(Protocol):
         Raises:
             WireError: it is not understood, and passes untouched.
         """
+        return self._request(Body.read(body))
 
     def inject(
         self,
@@ -41,7 +41,7 @@ class Dialect(Protocol):
         block: str,
         base_system: str,
         notes: Mapping[int, str],
-        drop: frozenset[int] = frozenset(),
+        drop: frozenset[int] = _NOTHING,
     ) -> bytes:
         """Return the body with memory in it; everything of the client's stays byte for byte.
 
@@ -52,32 +52,27 @@ class Dialect(Protocol):
         of the same) are taken out, whole. A request that only loads a model, or for which there is nothing
         to inject or to drop, comes back as the very same object.
         """
+        if request.empty:
+            return request.body
+        alteration = Alteration(block=block, base_system=base_system, notes=notes, drop=drop)
+        return rewritten(request, self._edits(request, alteration))
 
     def capture(self, *, bytes_max: int) -> Capture:
         """Return a capture of the answer, which keeps at most *bytes_max* bytes of it."""
+        return Capture(self.reader(bytes_max), bytes_max=bytes_max)
 
+    @abstractmethod
     def error(self, message: str) -> bytes:
         """Return an error body in the dialect's shape."""
 
+    @abstractmethod
+    def _request(self, parsed: Body) -> Request:
+        """Return what a body says.
 
-_DIALECTS: dict[tuple[str, str], Dialect] = {
-    ("POST", "/api/chat"): OllamaChat(),
-    ("POST", "/api/generate"): OllamaGenerate(),
-    ("POST", "/v1/chat/completions"): OpenAiChat(),
-    ("POST", "/v1/responses"): OpenAiResponses(),
-    ("POST", "/v1/messages"): AnthropicMessages(),
-}
+        Raises:
+            WireError: it is not understood.
+        """
 
-
-def dialect_for(method: str, path: str) -> Dialect | None:
-    """Return the dialect of a route (exact path, without its query), ``None`` for one that is not looked into."""
-    return _DIALECTS.get((method, path))
-
-
-def error_body(path: str, message: str) -> bytes:
-    """Return an error body in the shape of whatever answers below *path*, looked into or not."""
-    if path == "/v1/messages" or path.startswith("/v1/messages/"):
-        return _DIALECTS["POST", "/v1/messages"].error(message)
-    if path.startswith("/v1/"):
-        return _DIALECTS["POST", "/v1/chat/completions"].error(message)
-    return _DIALECTS["POST", "/api/chat"].error(message)
+    @abstractmethod
+    def _edits(self, request: Request, alteration: Alteration) -> list[Edit]:
+        """Return the edits that alter a request which is not empty."""

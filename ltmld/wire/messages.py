@@ -15,9 +15,9 @@ from ltmld.core.message import Attachment, Message, Role, ToolCall
 from ltmld.errors import WireError
 from ltmld.wire import fields
 from ltmld.wire.attachments import from_base64, from_part
+from ltmld.wire.body import Alteration
 from ltmld.wire.json_text import Edit, Node, clean, compact, literal, removals
 from ltmld.wire.places import appended, is_text, prefixed
-from ltmld.wire.request import Request
 from ltmld.wire.sentinel import GAP, present, strip
 
 # OpenAI's name of old for a tool's answer.
@@ -50,34 +50,26 @@ def leading_system(said: Sequence[Message]) -> str | None:
     return said[0].text if said and said[0].role is Role.SYSTEM else None
 
 
-def edits(
-    request: Request, *, block: str, base_system: str, notes: Mapping[int, str], drop: frozenset[int]
-) -> list[Edit]:
-    """Return the edits that put *block* and *notes* into a conversation and take *drop* out; none for an empty one."""
-    node = request.root.member("messages")
-    if node is None or request.empty:
-        return []
-    made = removals(node, drop)
-    if block:
-        made.append(system_edit(node, block=block, base_system=base_system, drop=drop))
+def edits(messages: Node, alteration: Alteration) -> list[Edit]:
+    """Return the edits that alter a list of messages."""
+    made = removals(messages, alteration.drop)
+    if alteration.block:
+        made.append(_system_edit(messages, alteration))
     return made + [
-        prefixed(node.items[index], note, part="text")
-        for index, note in notes.items()
-        if note and index not in drop
+        prefixed(messages.items[index], note, part="text") for index, note in alteration.staying_notes
     ]
 
 
-def system_edit(messages: Node, *, block: str, base_system: str, drop: frozenset[int]) -> Edit:
-    """Return the edit that puts *block* at the end of the system text, which is made when there is none.
+def _system_edit(messages: Node, alteration: Alteration) -> Edit:
+    """Return the edit that puts the block at the end of the system text, which is made when there is none.
 
-    *base_system* is the Modelfile's SYSTEM, which a client's system message would replace.
+    A system message before the others' would replace the Modelfile's SYSTEM, so it begins with that one.
     """
-    kept = [node for index, node in enumerate(messages.items) if index not in drop]
+    kept = [node for index, node in enumerate(messages.items) if index not in alteration.drop]
     systems = [node for node in kept if role_of(node.value) is Role.SYSTEM]
-    if systems and (systems[0] is kept[0] or not base_system):
-        return appended(systems[0], block, part="text")
-    content = literal(GAP.join(text for text in (base_system, block) if text))
-    made = f'{{"role":"system","content":{content}}}' + ("," if kept else "")
+    if systems and (systems[0] is kept[0] or not alteration.base_system):
+        return appended(systems[0], alteration.block, part="text")
+    made = f'{{"role":"system","content":{literal(alteration.system)}}}' + ("," if kept else "")
     return Edit(messages.start + 1, messages.start + 1, made)
 
 

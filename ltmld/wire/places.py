@@ -49,8 +49,8 @@ def appended(message: Node, block: str, *, part: str) -> Edit:
         return after(texts[-1], block)
     content = message.last("content")
     if content is not None and isinstance(content.value, list):
-        return _inserted(content, at=len(content.items), text=block, part=part)
-    return _content(message, block)
+        return part_made(content, block, at=len(content.items), part=part)
+    return member_made(message, "content", block)
 
 
 def prefixed(message: Node, note: str, *, part: str) -> Edit:
@@ -60,8 +60,8 @@ def prefixed(message: Node, note: str, *, part: str) -> Edit:
         return before(texts[0], note)
     content = message.last("content")
     if content is not None and isinstance(content.value, list):
-        return _inserted(content, at=_after_results(content), text=note, part=part)
-    return _content(message, note)
+        return part_made(content, note, at=_after_results(content), part=part)
+    return member_made(message, "content", note)
 
 
 def before(text: Node, note: str) -> Edit:
@@ -72,6 +72,25 @@ def before(text: Node, note: str) -> Edit:
 def after(text: Node, block: str) -> Edit:
     """Return the edit that puts *block* at the end of a string, with a gap where the string has words."""
     return Edit(text.end - 1, text.end - 1, inner((GAP if text.value else "") + block))
+
+
+def member_made(node: Node, name: str, text: str) -> Edit:
+    """Return the edit that gives an object the string *text* as *name*, which holds none that counts."""
+    void = node.last(name)
+    if void is not None:
+        # What is there stays where it is: of two members the later counts.
+        return Edit(void.end, void.end, f',"{name}":{literal(text)}')
+    return Edit(node.start + 1, node.start + 1, f'"{name}":{literal(text)},')
+
+
+def part_made(content: Node, text: str, *, at: int, part: str) -> Edit:
+    """Return the edit that puts a part of text, whose type is *part*, before the part *at* of a list."""
+    made = f'{{"type":"{part}","text":{literal(text)}}}'
+    if not content.items:
+        return Edit(content.end - 1, content.end - 1, made)
+    if at < len(content.items):
+        return Edit(content.items[at].start, content.items[at].start, made + ",")
+    return Edit(content.items[-1].end, content.items[-1].end, "," + made)
 
 
 def text_nodes(message: Node) -> list[Node]:
@@ -90,15 +109,6 @@ def is_text(part: Any) -> bool:
     return isinstance(part, dict) and part.get("type") in ("text", "input_text", "output_text")
 
 
-def _inserted(content: Node, *, at: int, text: str, part: str) -> Edit:
-    made = f'{{"type":"{part}","text":{literal(text)}}}'
-    if not content.items:
-        return Edit(content.end - 1, content.end - 1, made)
-    if at < len(content.items):
-        return Edit(content.items[at].start, content.items[at].start, made + ",")
-    return Edit(content.items[-1].end, content.items[-1].end, "," + made)
-
-
 def _after_results(content: Node) -> int:
     """Return where the parts after the tool results begin: Anthropic wants those first."""
     results = [index for index, part in enumerate(content.items) if _is_result(part.value)]
@@ -107,11 +117,3 @@ def _after_results(content: Node) -> int:
 
 def _is_result(part: Any) -> bool:
     return isinstance(part, dict) and part.get("type") == "tool_result"
-
-
-def _content(message: Node, text: str) -> Edit:
-    null = message.last("content")
-    if null is not None:
-        # The null stays where it is: of two members the later counts.
-        return Edit(null.end, null.end, f',"content":{literal(text)}')
-    return Edit(message.start + 1, message.start + 1, f'"content":{literal(text)},')

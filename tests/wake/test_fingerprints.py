@@ -15,7 +15,7 @@ from ltmld.wake.boilerplate import turns
 from ltmld.wake.fingerprint import Said
 from ltmld.wake.fingerprints import FRESH_S, Fingerprints, shipped
 from ltmld.wake.policy import Decision, decide
-from ltmld.wire.dialect import dialect_for
+from ltmld.wire.dialects import dialect_for
 from tests.support.client_tasks import ANTHROPIC, CHAT, DIALOGUE, OPENAI, RESPONSES, SAID, TASKS, a_body
 
 

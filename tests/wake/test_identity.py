@@ -8,7 +8,7 @@ from typing import Any
 from ltmld.core.ports import RequestHead
 from ltmld.core.scope import is_scope
 from ltmld.wake.identity import Identity, identify, path_of, with_refs
-from ltmld.wire.dialect import Request, dialect_for
+from ltmld.wire.dialects import Request, dialect_for
 
 TRUSTED = ("127.0.0.1",)
 

@@ -15,7 +15,7 @@ from ltmld.ledger import Ledger
 from ltmld.wake.identity import Identity, path_of
 from ltmld.wake.injector import Place
 from ltmld.wake.recorder import ExchangeRecording, Opening, RecordingStats
-from ltmld.wire.dialect import dialect_for
+from ltmld.wire.dialects import dialect_for
 from tests.support.ledgers import CountedIds, MovedClock, a_ledger
 from tests.wake.test_identity import a_request
 

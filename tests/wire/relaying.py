@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 from ltmld.core.exchange import Reply
-from ltmld.wire.dialect import Capture, dialect_for
+from ltmld.wire.dialects import Capture, dialect_for
 from tests.support.recordings import Case
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ltmld.wire.dialect import Dialect, dialect_for
+from ltmld.wire.dialects import Dialect, dialect_for
 from ltmld.wire.sentinel import GAP, wrap
 
 BLOCK, NOTE = wrap("You met Zoe"), wrap("a note")

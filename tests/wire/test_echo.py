@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ltmld.core.exchange import Reply
-from ltmld.wire.dialect import Dialect, Request, dialect_for
+from ltmld.wire.dialects import Dialect, Request, dialect_for
 from ltmld.wire.sentinel import GAP, wrap
 
 BLOCK, NOTE, ECHOED = wrap("You met Zoe"), wrap("a note"), wrap("likes tea")

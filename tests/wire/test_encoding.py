@@ -9,7 +9,7 @@ import pytest
 import zstandard
 
 from ltmld.errors import WireError
-from ltmld.wire.dialect import dialect_for
+from ltmld.wire.dialects import dialect_for
 from ltmld.wire.encoding import UNPACKED_BYTES_MAX, decoded
 from tests.support.recordings import recorded
 

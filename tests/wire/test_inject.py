@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ltmld.core.message import Role
-from ltmld.wire.dialect import Dialect, Request, dialect_for
+from ltmld.wire.dialects import Dialect, Request, dialect_for
 from ltmld.wire.sentinel import GAP, wrap
 
 BLOCK = wrap('You met "Zoë" \N{SNOWMAN}\n\\ again')

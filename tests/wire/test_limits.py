@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from ltmld.errors import WireError
-from ltmld.wire.dialect import dialect_for
+from ltmld.wire.dialects import dialect_for
 from ltmld.wire.framing import LINE_BYTES_MAX
 from tests.support.recordings import recorded
 from tests.wire.relaying import begun, capture_for, relayed

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from ltmld.core.ports import OwnReply
-from ltmld.wire.dialect import dialect_for
+from ltmld.wire.dialects import dialect_for
 from ltmld.wire.own_reply import answers, own_reply
 from tests.support.recordings import recorded
 

@@ -10,7 +10,7 @@ import pytest
 
 from ltmld.core.message import Role, ToolCall
 from ltmld.errors import WireError
-from ltmld.wire.dialect import Request, dialect_for
+from ltmld.wire.dialects import Request, dialect_for
 from ltmld.wire.request import context_digest
 from ltmld.wire.sentinel import GAP, wrap
 from tests.support.recordings import recorded

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ltmld.core.ports import RequestHead
-from ltmld.wire.dialect import Dialect, dialect_for
+from ltmld.wire.dialects import Dialect, dialect_for
 from ltmld.wire.encoding import decoded
 from tests.support.recordings import Case, recorded
 from tests.wire.relaying import relayed

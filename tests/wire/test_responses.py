@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ltmld.core.exchange import Reply, Usage
 from ltmld.core.message import Role, ToolCall
 from ltmld.errors import WireError
-from ltmld.wire.dialect import Dialect, Request, dialect_for
+from ltmld.wire.dialects import Dialect, Request, dialect_for
 from ltmld.wire.sentinel import GAP, OPEN, strip, wrap
 from tests.wire.relaying import capture_for, cut, relayed
 

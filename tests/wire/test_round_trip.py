@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ltmld.core.message import Role
 from ltmld.errors import WireError
-from ltmld.wire.dialect import Dialect, Request, dialect_for
+from ltmld.wire.dialects import Dialect, Request, dialect_for
 from ltmld.wire.json_text import inner
 from ltmld.wire.sentinel import GAP, wrap
 from tests.wire.spelling import PATHS, bodies

@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from ltmld.core.ports import RequestHead
-from ltmld.wire.dialect import dialect_for, error_body
+from ltmld.wire.dialects import dialect_for, error_body
 from tests.support.recordings import recorded
 
 # Every route of Ollama 0.33 and of its recent past, and which of them is looked into.

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ltmld.wire.dialect import dialect_for
+from ltmld.wire.dialects import dialect_for
 from ltmld.wire.thread_key import thread_key
 
 SESSION = "0197a2c4-2f5e-7d31-a5a0-3f0c8e6f4b11"

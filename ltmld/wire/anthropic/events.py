@@ -12,16 +12,13 @@ from dataclasses import replace
 from typing import Any
 
 from ltmld.wire import fields
+from ltmld.wire.capture import DialectReader
 from ltmld.wire.fields import listed, said, spelled, told
 from ltmld.wire.framing import Mark, error_of
-from ltmld.wire.transcript import Transcript
 
 
-class MessageReader:
+class MessageReader(DialectReader):
     """Reads one answer of ``/v1/messages``."""
-
-    def __init__(self, bytes_max: int) -> None:
-        self.transcript = Transcript(bytes_max)
 
     def piece(self, tree: dict[str, Any]) -> Mark:
         """Take one event."""
@@ -49,10 +46,6 @@ class MessageReader:
             if isinstance(block, dict):
                 self._block(block, index=index)
         self.transcript.done_reason = said(tree, "stop_reason")
-
-    def failed(self, message: str) -> None:
-        """Take an error."""
-        self.transcript.error = message
 
     def _head(self, message: dict[str, Any]) -> None:
         self.transcript.model = said(message, "model") or self.transcript.model

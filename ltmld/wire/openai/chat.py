@@ -2,86 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from ltmld.core.exchange import Usage
-from ltmld.wire import fields, messages
-from ltmld.wire.body import Body, rewritten
-from ltmld.wire.capture import Capture
-from ltmld.wire.fields import listed, said, told
+from ltmld.wire import fields
+from ltmld.wire.capture import DialectReader
+from ltmld.wire.chat import ChatDialect
+from ltmld.wire.fields import Tree, listed, said, told
 from ltmld.wire.framing import Mark, error_of
-from ltmld.wire.json_text import clean
 from ltmld.wire.openai import shapes
-from ltmld.wire.request import Request
-from ltmld.wire.thread_key import thread_key
-from ltmld.wire.transcript import Transcript
-
-_JSON_FORMATS = frozenset({"json_object", "json_schema"})
 
 
-class OpenAiChat:
-    """The dialect of ``/v1/chat/completions``."""
-
-    name = "openai.chat"
-    takes_zstd = True
-
-    def parse(self, body: bytes) -> Request:
-        """Read a request.
-
-        Raises:
-            WireError: it is not understood.
-        """
-        parsed = Body.read(body)
-        tree = parsed.tree
-        items = fields.items(tree, "messages")
-        said_so_far = messages.read(items)
-        return Request(
-            dialect=self.name,
-            model=clean(fields.text(tree, "model")),
-            messages=said_so_far,
-            stream=fields.flag(tree, "stream"),
-            tree=tree,
-            system=messages.leading_system(said_so_far),
-            debug_render=fields.flag(tree, "_debug_render_only"),
-            has_format=said(told(tree, "response_format"), "type") in _JSON_FORMATS,
-            has_tools=bool(tree.get("tools")),
-            empty=not items,
-            reply_tokens_max=fields.count(tree, "max_tokens", "max_completion_tokens"),
-            thread_key=thread_key(tree),
-            injected=messages.injected(items),
-            body=body,
-            source=parsed.source,
-            root=parsed.root,
-        )
-
-    def inject(
-        self,
-        request: Request,
-        *,
-        block: str,
-        base_system: str,
-        notes: Mapping[int, str],
-        drop: frozenset[int] = frozenset(),
-    ) -> bytes:
-        """Return the body with *block* at the end of the system text and *notes* before user messages."""
-        made = messages.edits(request, block=block, base_system=base_system, notes=notes, drop=drop)
-        return rewritten(request, made)
-
-    def capture(self, *, bytes_max: int) -> Capture:
-        """Return a capture of one answer that keeps at most *bytes_max* bytes of it."""
-        return Capture(_Reader(bytes_max), bytes_max=bytes_max)
-
-    def error(self, message: str) -> bytes:
-        """Return an error body."""
-        return shapes.error(message)
-
-
-class _Reader:
+class ChoiceReader(DialectReader):
     """Reads the answers of ``/v1/chat/completions``; of several choices only the first."""
-
-    def __init__(self, bytes_max: int) -> None:
-        self.transcript = Transcript(bytes_max)
 
     def piece(self, tree: dict[str, Any]) -> Mark:
         """Take one event."""
@@ -97,10 +30,6 @@ class _Reader:
     def whole(self, tree: dict[str, Any]) -> None:
         """Take a whole answer."""
         self._take(tree, "message")
-
-    def failed(self, message: str) -> None:
-        """Take an error."""
-        self.transcript.error = message
 
     def _take(self, tree: dict[str, Any], name: str) -> dict[str, Any]:
         transcript = self.transcript
@@ -127,6 +56,25 @@ class _Reader:
             arguments=said(function, "arguments"),
             call_id=said(call, "id"),
         )
+
+
+class OpenAiChat(ChatDialect):
+    """The dialect of ``/v1/chat/completions``."""
+
+    name = "openai.chat"
+    takes_zstd = True
+    streams = False
+    reader = ChoiceReader
+
+    def error(self, message: str) -> bytes:
+        """Return an error body."""
+        return shapes.error(message)
+
+    def _has_format(self, tree: Tree) -> bool:
+        return shapes.wants_json(told(tree, "response_format"))
+
+    def _reply_tokens_max(self, tree: Tree) -> int | None:
+        return fields.count(tree, "max_tokens", "max_completion_tokens")
 
 
 def _usage(tree: dict[str, Any]) -> Usage:

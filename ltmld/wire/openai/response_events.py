@@ -13,9 +13,9 @@ from typing import Any
 
 from ltmld.core.exchange import Usage
 from ltmld.wire import fields
+from ltmld.wire.capture import DialectReader
 from ltmld.wire.fields import listed, said, told
 from ltmld.wire.framing import Mark, error_of
-from ltmld.wire.transcript import Transcript
 
 _TEXTS = frozenset({"response.output_text.delta", "response.refusal.delta"})
 _THOUGHTS = frozenset({"response.reasoning_summary_text.delta", "response.reasoning_text.delta"})
@@ -25,11 +25,8 @@ _ENDS = frozenset({"response.completed", "response.incomplete"})
 _CALLS = frozenset({"function_call", "custom_tool_call"})
 
 
-class ResponseReader:
+class ResponseReader(DialectReader):
     """Reads one answer of ``/v1/responses``."""
-
-    def __init__(self, bytes_max: int) -> None:
-        self.transcript = Transcript(bytes_max)
 
     def piece(self, tree: dict[str, Any]) -> Mark:
         """Take one event."""
@@ -54,10 +51,6 @@ class ResponseReader:
     def whole(self, tree: dict[str, Any]) -> None:
         """Take a whole answer."""
         self._finish(tree)
-
-    def failed(self, message: str) -> None:
-        """Take an error."""
-        self.transcript.error = message
 
     def _finish(self, response: dict[str, Any]) -> None:
         transcript = self.transcript
