@@ -14,14 +14,11 @@ Rules:
 
 from __future__ import annotations
 
-from ipaddress import ip_address, ip_network
+from ltmld.core.host_names import allowed_host
 
 # Ollama's defaults (envconfig.AllowedOrigins): these hosts with any port, and these schemes of desktop programs.
 _LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "0.0.0.0"})  # noqa: S104 - recognized, not bound
 _PROGRAMS = ("app://", "file://", "tauri://", "vscode-webview://", "vscode-file://")
-_LOCAL_ENDINGS = (".localhost", ".local", ".internal")
-# Go's IsPrivate; Python's is_private counts documentation and benchmark networks as well.
-_PRIVATE = tuple(map(ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")))
 
 
 def may_answer(*, origin: str, host: str, fetch_site: str = "", hostname: str, on_loopback: bool) -> bool:
@@ -46,27 +43,6 @@ def allowed_origin(origin: str, host: str) -> bool:
     return bool(separator) and scheme in ("http", "https") and _local_authority(authority)
 
 
-def allowed_host(host: str, *, hostname: str) -> bool:
-    """Tell whether a Host header names this machine in a way that no stranger's name server can."""
-    name = _without_port(host).lower()
-    if not name or name == "localhost" or name == hostname.lower():
-        return True
-    try:
-        address = ip_address(name)
-    except ValueError:
-        return name.endswith(_LOCAL_ENDINGS)
-    private = any(address in network for network in _PRIVATE if network.version == address.version)
-    return address.is_loopback or address.is_unspecified or private
-
-
 def _local_authority(authority: str) -> bool:
     name, colon, port = authority.partition(":")
     return name in _LOCAL_HOSTS and (not colon or port.isdecimal())
-
-
-def _without_port(host: str) -> str:
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    name, colon, port = host.rpartition(":")
-    # An IPv6 address without brackets has several colons, and no port.
-    return name if colon and port.isdecimal() and ":" not in name else host

@@ -4,9 +4,8 @@ A web page of elsewhere whose name is made to mean this machine (DNS rebinding) 
 own server: no rule of a browser stops it, only the Host header tells. Ollama refuses such a Host, but only while
 Ollama itself listens on loopback and sees the Host that the client sent; ltmld's listener has to check its own.
 
-Rules (Ollama's ``allowedHostsMiddleware``, docs/adr/0007):
-1. Taken are no host at all, loopback, private and unspecified addresses, those of this machine, ``localhost``, this
-   machine's name, and names under ``.localhost``, ``.local`` and ``.internal``.
+Rules (docs/adr/0007):
+1. Taken are the hosts that Ollama takes (``core.host_names``), and the addresses of this machine's interfaces.
 2. Everything else is refused by a bare 403, as by Ollama.
 3. Where Ollama may be checking too, what changes nothing there (GET, HEAD, OPTIONS) is left for it to refuse, for it
    has more to say than the 403 (CORS); whatever it says but a refusal is not passed on. All else is refused here.
@@ -18,8 +17,10 @@ from __future__ import annotations
 import re
 import socket
 from email.utils import formatdate
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import ip_address
 
+from ltmld.core import host_names
+from ltmld.core.host_names import address_of, is_public, without_port
 from ltmld.proxy.head import HEAD_END, Framing, Request
 
 KNOWN_MAX = 64
@@ -27,9 +28,6 @@ KNOWN_MAX = 64
 
 _HARMLESS = frozenset({"GET", "HEAD", "OPTIONS"})
 _REFUSAL = re.compile(rb"HTTP/1\.[01] (?:403|204) ")
-_LOCAL_SUFFIXES = (".localhost", ".local", ".internal")
-# Go's Addr.IsPrivate: RFC 1918 and RFC 4193. Python's is_private takes many more, which Ollama refuses.
-_PRIVATE = tuple(map(ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")))
 
 
 class Guard:
@@ -82,51 +80,28 @@ def forbidden(*, close: bool) -> bytes:
 
 def allowed_host(host: bytes) -> bool:
     """Tell whether Ollama on loopback takes requests for *host*, the value of a Host header (rule 1)."""
-    name = _without_port(host.decode("latin-1"))
-    address = _address(name)
-    if address is not None:
-        return (
-            address.is_loopback or address.is_unspecified or _is_private(address) or _is_of_this_machine(name)
-        )
-    name = name.lower()
-    return name in ("", "localhost", socket.gethostname().lower()) or name.endswith(_LOCAL_SUFFIXES)
+    name = host.decode("latin-1")
+    return host_names.allowed_host(name, hostname=socket.gethostname()) or _is_of_this_machine(name)
 
 
 def on_loopback(host: str) -> bool:
     """Tell whether a listener at the address *host* is out of the network's reach."""
-    address = _address(host)
+    address = address_of(host)
     return address is not None and address.is_loopback
 
 
-def _without_port(host: str) -> str:
-    """Cut the port off as Go's ``net.SplitHostPort`` does: what it cannot split stays whole."""
-    name, colon, _ = host.rpartition(":")
-    if name.startswith("[") and name.endswith("]"):
-        return name[1:-1]
-    return name if colon and ":" not in name and "[" not in host and "]" not in host else host
+def _is_public_address(host: bytes) -> bool:
+    address = address_of(without_port(host.decode("latin-1")))
+    return address is not None and is_public(address)
 
 
-def _address(name: str) -> IPv4Address | IPv6Address | None:
+def _is_of_this_machine(host: str) -> bool:
+    """Tell whether an interface has the address: only then can a socket be bound to it, but for those of many."""
+    name = without_port(host)
     try:
         address = ip_address(name)
     except ValueError:
-        return None
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return mapped or address
-
-
-def _is_private(address: IPv4Address | IPv6Address) -> bool:
-    return any(address in network for network in _PRIVATE if network.version == address.version)
-
-
-def _is_public_address(host: bytes) -> bool:
-    address = _address(_without_port(host.decode("latin-1")))
-    return address is not None and not (address.is_loopback or address.is_unspecified or _is_private(address))
-
-
-def _is_of_this_machine(name: str) -> bool:
-    """Tell whether an interface has the address: only then can a socket be bound to it, but for those of many."""
-    address = ip_address(name)
+        return False
     if address.is_multicast or address.is_reserved:
         return False
     family = socket.AF_INET6 if ":" in name else socket.AF_INET

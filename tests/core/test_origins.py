@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ltmld.core.origins import allowed_host, allowed_origin, may_answer
+from ltmld.core.host_names import allowed_host
+from ltmld.core.origins import allowed_origin, may_answer
 
 HOST = "127.0.0.1:11435"
 
