@@ -20,19 +20,17 @@ from typing import TYPE_CHECKING
 import structlog
 
 from ltmld.core.account import Account, Silence
-from ltmld.core.injection import Injection, InjectionKind
 from ltmld.core.ports import Plan
-from ltmld.core.tokens import estimate
 from ltmld.errors import LedgerError, WireError
 from ltmld.wake.accounts import Accounts
 from ltmld.wake.asides import newest_said, without_asides
 from ltmld.wake.clerk import FAILED
 from ltmld.wake.commands import spoken_aside
+from ltmld.wake.finder import Finder, Found
 from ltmld.wake.fingerprints import Fingerprints
-from ltmld.wake.form import in_system
 from ltmld.wake.hearing import ASIDE_BYTES, Heard, hear
 from ltmld.wake.identity import path_of, thread_key_of, with_refs
-from ltmld.wake.injector import PROMPT_SHARE_MAX, Injector, Place, with_injection
+from ltmld.wake.injector import Injector, Place, with_injection
 from ltmld.wake.recorder import ExchangeRecording, Opening, RecordingStats
 from ltmld.wake.replay import replayed
 from ltmld.wire.dialects import dialect_for, error_body
@@ -43,6 +41,7 @@ if TYPE_CHECKING:
     from ltmld.config import WakeSettings
     from ltmld.core.clock import Clock, NewId
     from ltmld.core.exchange import PathMessage
+    from ltmld.core.injection import Injection
     from ltmld.core.ports import Recall, RequestHead
     from ltmld.ledger.ledger import Ledger
     from ltmld.models.cards import ModelCard, ModelCards
@@ -71,14 +70,6 @@ class Sent:
 
     body: bytes
     injections: tuple[Injection, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """What recall had to tell, or why nothing."""
-
-    new: Injection | None = None
-    silence: Silence | None = None
 
 
 @dataclass(slots=True)
@@ -124,6 +115,7 @@ class WakeAttendant:
         self._clerk = clerk
         self._accounts = Accounts()
         self._injector = Injector(ledger=ledger, recall=recall, settings=settings, clock=clock, new_id=new_id)
+        self._finder = Finder(self._injector, settings=settings)
         # Apart from each other: searches that outlive their deadline must not keep others from their place.
         self._places = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="place")
         self._recalls = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="recall")
@@ -321,7 +313,7 @@ class WakeAttendant:
             return Found(silence=Silence.MODEL_UNKNOWN)
         try:
             async with asyncio.timeout_at(deadline):
-                search = partial(self._new_injection, request, place, card)
+                search = partial(self._finder.found, request, place, card)
                 return await asyncio.get_running_loop().run_in_executor(self._recalls, search)
         except TimeoutError:
             self.stats.recall_timeouts += 1
@@ -332,30 +324,6 @@ class WakeAttendant:
             self.stats.last_failure = f"{type(error).__name__}: {error}"
             log.exception("recall.failed", error=type(error).__name__)
             return Found(silence=Silence.BROKEN)
-
-    def _new_injection(self, request: Request, place: Place, card: ModelCard) -> Found:
-        context = card.context_tokens or self._settings.context_tokens
-        prompt = sum(estimate(message.text) for message in request.messages)
-        prompt += sum(injection.tokens for injection in place.given)
-        new = self._injector.write(place, prompt_tokens=prompt, context_tokens=context)
-        if new is None:
-            return Found(silence=self._why_nothing(place, prompt, context))
-        if new.kind is InjectionKind.WAKE_BLOCK and not in_system(request, card):
-            # Not read there, or something would be lost by it: the same words go before the user's first message.
-            new = replace(new, kind=InjectionKind.RECALL_NOTE, chain=place.path[-1].chain)
-        base = card.system if request.system is None else ""
-        return Found(new=replace(new, model=request.model, base_system=base))
-
-    def _why_nothing(self, place: Place, prompt_tokens: float, context_tokens: int) -> Silence:
-        """Say why the injector wrote nothing, by its own rules."""
-        if not place.asks:
-            return Silence.NO_QUESTION
-        if min(self._settings.context_share * context_tokens, self._settings.budget_tokens) < 1:
-            return Silence.NO_ROOM
-        if prompt_tokens > PROMPT_SHARE_MAX * context_tokens:
-            return Silence.FULL
-        given = any(injection.chain == place.path[-1].chain for injection in place.given)
-        return Silence.GIVEN_BEFORE if given else Silence.NOTHING_FOUND
 
     def _recording(
         self,
