@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from time import perf_counter
 from typing import Any
 
 import pytest
@@ -54,6 +55,32 @@ def test_a_name_too_long_for_an_id_is_named_by_its_digest() -> None:
     assert len(long) == 64
     assert long != thread_key({"prompt_cache_key": "k" * 162})
     assert thread_key({"prompt_cache_key": "k" * 160}) == "k" * 160
+
+
+@pytest.mark.parametrize(
+    "user_id",
+    [
+        "user_" + "_account_" * 14_000,
+        "user_" + "_account_" * 14_000 + "_session_!",
+        "user__account_" + "_session_" * 14_000 + "!",
+        "{" * 126_000,
+        LEGACY + "x" * 1024,
+    ],
+)
+def test_a_name_of_any_length_is_read_in_no_time_and_what_no_client_writes_names_nothing(
+    user_id: str,
+) -> None:
+    started = perf_counter()
+    assert thread_key({"metadata": {"user_id": user_id}}) == ""
+    # Quadratic work took 19 s; a loaded machine is slower, not a hundred times.
+    assert perf_counter() - started < 0.2
+
+
+@pytest.mark.parametrize(
+    "user_id", ["user__session_a_account_", "user_a_session_b", "user__account_é!_session_a"]
+)
+def test_the_old_form_counts_only_whole(user_id: str) -> None:
+    assert thread_key({"metadata": {"user_id": user_id}}) == ""
 
 
 @pytest.mark.parametrize("path", ["/api/chat", "/api/generate", "/v1/chat/completions"])
