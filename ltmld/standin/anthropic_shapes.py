@@ -9,8 +9,8 @@ from itertools import groupby
 from typing import Any
 
 from ltmld.standin.anthropic_request import estimated_tokens
-from ltmld.standin.shapes import LIVE, PLAIN, SSE, argued, dumps, event
-from ltmld.standin.speech import Spoken, Step
+from ltmld.standin.shapes import LIVE, Writing, argued, dumps, event
+from ltmld.standin.speech import Step
 from ltmld.standin.tools import Call
 
 _KINDS = {
@@ -24,13 +24,9 @@ _STOPS = {"stop": "end_turn", "length": "max_tokens"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MessagesWriting:
+class MessagesWriting(Writing):
     """Writes one answer of ``/v1/messages``."""
 
-    spoken: Spoken
-
-    media = PLAIN
-    stream_media = SSE
     stream_headers = LIVE
 
     def whole(self) -> bytes:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ltmld.standin.catalog import now
-from ltmld.standin.shapes import NATIVE, NDJSON, dumps
-from ltmld.standin.speech import Spoken, Step
+from ltmld.standin.shapes import NATIVE, NDJSON, Writing, dumps
+from ltmld.standin.speech import Step
 from ltmld.standin.tools import Call
 
 Kind = Literal["chat", "generate"]
@@ -17,21 +17,18 @@ RUNNER_DIED = "an error was encountered while running the model: unexpected EOF"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NativeWriting:
+class NativeWriting(Writing):
     """Writes one answer."""
 
     kind: Kind
-    spoken: Spoken
 
     media = NATIVE
     stream_media = NDJSON
-    stream_headers = ()
 
     def whole(self) -> bytes:
         """Return the answer in one piece."""
         spoken = self.spoken
-        step = Step(text=spoken.text, thinking=spoken.thinking, calls=spoken.calls)
-        return dumps(self._end(step, spoken.logprobs(spoken.tokens)))
+        return dumps(self._end(spoken.in_one_step, spoken.logprobs(spoken.tokens)))
 
     def pieces(self) -> Iterator[bytes]:
         """Yield a line a token, and the last line."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from ltmld.standin.shapes import PLAIN, SSE, argued, data, dumps
+from ltmld.standin.shapes import Writing, argued, data, dumps
 from ltmld.standin.speech import Spoken, Step
 from ltmld.standin.tools import Call
 
@@ -20,22 +20,15 @@ DONE = b"data: [DONE]\n\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChatWriting:
+class ChatWriting(Writing):
     """Writes one answer of ``/v1/chat/completions``."""
-
-    spoken: Spoken
-
-    media = PLAIN
-    stream_media = SSE
-    stream_headers = ()
 
     def whole(self) -> bytes:
         """Return the answer in one piece."""
         spoken = self.spoken
-        step = Step(text=spoken.text, thinking=spoken.thinking, calls=spoken.calls)
         choice = {
             "index": 0,
-            "message": {"role": "assistant"} | self._said(step),
+            "message": {"role": "assistant"} | self._said(spoken.in_one_step),
             "finish_reason": self._reason,
         }
         choice |= _likely(spoken.logprobs(spoken.tokens))
@@ -89,14 +82,8 @@ class ChatWriting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CompletionWriting:
+class CompletionWriting(Writing):
     """Writes one answer of ``/v1/completions``."""
-
-    spoken: Spoken
-
-    media = PLAIN
-    stream_media = SSE
-    stream_headers = ()
 
     def whole(self) -> bytes:
         """Return the answer in one piece."""

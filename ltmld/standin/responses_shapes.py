@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from ltmld.standin.shapes import LIVE, PLAIN, SSE, argued, dumps, event
-from ltmld.standin.speech import Spoken
+from ltmld.standin.shapes import LIVE, Writing, argued, dumps, event
 from ltmld.standin.tools import Call
 from ltmld.wire.fields import listed, said, told
 
@@ -29,13 +28,9 @@ _ORDER = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ResponsesWriting:
+class ResponsesWriting(Writing):
     """Writes one answer of ``/v1/responses``."""
 
-    spoken: Spoken
-
-    media = PLAIN
-    stream_media = SSE
     stream_headers = LIVE
 
     def whole(self) -> bytes:

@@ -6,8 +6,12 @@ Checked against recordings of a real server (0.33.0-rc2) by ``tests/standin``.
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from ltmld.standin.speech import Spoken
 
 VERSION = "0.33.0-rc2"
 NATIVE = "application/json; charset=utf-8"
@@ -21,27 +25,30 @@ LIVE = (("Cache-Control", "no-cache"), ("Connection", "keep-alive"))
 _GO_ESCAPES = {ord(mark): f"\\u{ord(mark):04x}" for mark in "<>&\u2028\u2029"}
 
 
-class Writing(Protocol):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Writing(ABC):
     """How one dialect writes an answer down."""
 
-    @property
-    def media(self) -> str:
-        """The media type of an answer in one piece."""
+    spoken: Spoken
 
-    @property
-    def stream_media(self) -> str:
-        """The media type of a stream."""
+    media: ClassVar[str] = PLAIN
+    """The media type of an answer in one piece."""
 
-    @property
-    def stream_headers(self) -> tuple[tuple[str, str], ...]:
-        """Further headers of a stream."""
+    stream_media: ClassVar[str] = SSE
+    """The media type of a stream."""
 
+    stream_headers: ClassVar[tuple[tuple[str, str], ...]] = ()
+    """Further headers of a stream."""
+
+    @abstractmethod
     def whole(self) -> bytes:
         """Return the answer in one piece."""
 
+    @abstractmethod
     def pieces(self) -> Iterator[bytes]:
         """Yield the answer as a stream, one HTTP chunk each."""
 
+    @abstractmethod
     def died(self) -> bytes:
         """Return what a stream ends with when the runner died: perhaps nothing."""
 

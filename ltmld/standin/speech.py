@@ -72,6 +72,11 @@ class Spoken:
         ]
 
     @property
+    def in_one_step(self) -> Step:
+        """The answer, whole."""
+        return Step(text=self.text, thinking=self.thinking, calls=self.calls)
+
+    @property
     def reply_tokens(self) -> int:
         """How many tokens were said."""
         return len(self.thoughts) + len(self.tokens) + 8 * len(self.calls)
