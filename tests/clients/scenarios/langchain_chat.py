@@ -66,10 +66,7 @@ def errors(url: str) -> Any:
 
 def cancel(url: str) -> Any:
     """Leave in the middle of an answer."""
-    pieces = ChatOllama(model=MODEL, base_url=url).stream([HumanMessage(stage.CANCEL)])
-    heard = stage.first(pieces)
-    pieces.close()
-    return heard
+    return stage.left(ChatOllama(model=MODEL, base_url=url).stream([HumanMessage(stage.CANCEL)]))
 
 
 if __name__ == "__main__":

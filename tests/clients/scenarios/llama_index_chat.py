@@ -82,10 +82,9 @@ def errors(url: str) -> Any:
 
 def cancel(url: str) -> Any:
     """Leave in the middle of an answer."""
-    pieces = Ollama(model=MODEL, base_url=url).stream_chat([ChatMessage(role="user", content=stage.CANCEL)])
-    heard = stage.first(pieces)
-    pieces.close()
-    return heard
+    return stage.left(
+        Ollama(model=MODEL, base_url=url).stream_chat([ChatMessage(role="user", content=stage.CANCEL)])
+    )
 
 
 if __name__ == "__main__":

@@ -73,10 +73,7 @@ def errors(_url: str) -> Any:
 
 def cancel(_url: str) -> Any:
     """Leave in the middle of an answer."""
-    pieces = iter(llm.get_model(MODEL).prompt(stage.CANCEL))
-    heard = stage.first(pieces)
-    pieces.close()
-    return heard
+    return stage.left(iter(llm.get_model(MODEL).prompt(stage.CANCEL)))
 
 
 if __name__ == "__main__":

@@ -78,10 +78,7 @@ def errors(url: str) -> Any:
 
 def cancel(url: str) -> Any:
     """Leave in the middle of an answer."""
-    pieces: Any = ollama.Client(host=url).chat(MODEL, [user(stage.CANCEL)], stream=True)
-    heard = stage.first(pieces)
-    pieces.close()
-    return heard
+    return stage.left(ollama.Client(host=url).chat(MODEL, [user(stage.CANCEL)], stream=True))
 
 
 if __name__ == "__main__":

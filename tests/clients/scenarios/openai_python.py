@@ -95,10 +95,7 @@ def errors(url: str) -> Any:
 def cancel(url: str) -> Any:
     """Leave in the middle of an answer."""
     messages: list[Any] = [user(stage.CANCEL)]
-    pieces = client(url).chat.completions.create(model=MODEL, messages=messages, stream=True)
-    heard = stage.first(pieces)
-    pieces.close()
-    return heard
+    return stage.left(client(url).chat.completions.create(model=MODEL, messages=messages, stream=True))
 
 
 if __name__ == "__main__":

@@ -67,10 +67,8 @@ def errors(url: str) -> Any:
 
 def cancel(url: str) -> Any:
     """Leave in the middle of an answer."""
-    events = client(url).responses.create(model=MODEL, input=stage.CANCEL, stream=True)
-    heard = stage.first(event for event in events if event.type == "response.output_text.delta")
-    events.close()
-    return heard
+    with client(url).responses.create(model=MODEL, input=stage.CANCEL, stream=True) as events:
+        return stage.first(event for event in events if event.type == "response.output_text.delta")
 
 
 if __name__ == "__main__":

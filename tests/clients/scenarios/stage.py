@@ -53,6 +53,13 @@ def first(pieces: Iterable[Any]) -> int:
     return len(list(islice(pieces, HEARD_BEFORE_LEAVING)))
 
 
+def left(pieces: Any) -> int:
+    """Leave a stream after its first pieces, and say how many were taken."""
+    heard = first(pieces)
+    pieces.close()
+    return heard
+
+
 def said(error: Exception) -> dict[str, Any]:
     """Return what an error tells: its kind, its status, its words."""
     return {"kind": type(error).__name__, "status": getattr(error, "status_code", None), "words": str(error)}
