@@ -10,12 +10,11 @@ from ltmld.errors import WireError
 from ltmld.standin.seen import UNPACKED_BYTES_MAX, SeenRequest
 from ltmld.wire.encoding import decoded
 from ltmld.wire.json_text import scan
-from ltmld.wire.structs import Struct
 
 Tree = Mapping[str, Any]
 
 # Keys inside messages are found in any case too.
-_STRUCT = Struct(members={"messages": Struct()})
+_DEEPER = {"messages": 3}
 _WORDS = ("null", "true", "false")
 
 
@@ -32,7 +31,7 @@ def tree_of(request: SeenRequest) -> Tree:
         raise WireError("missing request body" if request.path.startswith("/api/") else "EOF")
     text = body.decode("utf-8", "replace")
     try:
-        value = scan(text, struct=_STRUCT).value
+        value = scan(text, depth=1, deeper=_DEEPER).value
     except WireError as error:
         raise WireError(_complaint(text.lstrip(" \t\n\r"))) from error
     if not isinstance(value, dict):
