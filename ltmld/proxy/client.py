@@ -20,7 +20,7 @@ import socket
 import struct
 from typing import cast
 
-from ltmld.proxy.chunks import END, ChunkReader, ChunksRefusedError
+from ltmld.proxy.chunks import END, ChunksRefusedError
 from ltmld.proxy.express import Express
 from ltmld.proxy.guard import Guard, forbidden
 from ltmld.proxy.head import HEAD_END, Framing, HeadRefusedError, Request, check_unfinished
@@ -28,6 +28,7 @@ from ltmld.proxy.plane import Plane
 from ltmld.proxy.raw import Passage, ask, passes
 from ltmld.proxy.refusal import BUSY, NOT_TLS, TLS_HELLO, late, own_answer, refusal, refused, too_large
 from ltmld.proxy.relay import Relay
+from ltmld.proxy.request_body import NO_BODY, RequestBody
 from ltmld.proxy.sockets import left
 
 _EMPTY_LINES = re.compile(rb"(?:\r\n)+")
@@ -40,17 +41,14 @@ class Client(asyncio.Protocol):
     __slots__ = (
         "_backlog",
         "_began_at",
-        "_body_ended",
+        "_body",
         "_closing",
         "_express",
         "_head_bytes_max",
-        "_heard_at",
         "_lingering",
         "_plane",
-        "_reader",
         "_reading",
         "_relay",
-        "_remaining",
         "_surplus",
         "full",
         "idle_since",
@@ -66,11 +64,7 @@ class Client(asyncio.Protocol):
         self._backlog = b""
         self._began_at = 0.0
         """When the first byte of an unfinished head came; 0.0: there is none."""
-        self._heard_at = 0.0
-        """When the latest part of a body came that is looked into."""
-        self._remaining = 0
-        self._reader: ChunkReader | None = None
-        self._body_ended = True
+        self._body = NO_BODY
         self._reading = True
         self._lingering = False
         self._surplus = False
@@ -110,7 +104,7 @@ class Client(asyncio.Protocol):
             if relay.tunneling:
                 relay.through(data)
                 return
-            if not self._body_ended:
+            if not self._body.ended:
                 data = self._pass_body(relay, data)
         if self._lingering or not data:
             self._answer_surplus()
@@ -182,7 +176,7 @@ class Client(asyncio.Protocol):
     def express_became(self, relay: Relay) -> None:
         """A relay goes on with what the short way has begun."""
         self._relay = relay
-        self._body_ended = True
+        self._body = NO_BODY
 
     def express_ended(self) -> None:
         """Go on with the next request."""
@@ -219,8 +213,8 @@ class Client(asyncio.Protocol):
             elif now - self._began_at > limits.head_timeout_s:
                 self._plane.stats.timed_out += 1
                 self.refuse(late("end of the head", limits.head_timeout_s, "HEAD"))
-        elif self._relay is not None and self._relay.looking and not self._body_ended:
-            if now - self._heard_at > limits.body_timeout_s:
+        elif self._relay is not None and self._relay.looking and not self._body.ended:
+            if now - self._body.heard_at > limits.body_timeout_s:
                 self._plane.stats.timed_out += 1
                 self._refuse_body(self._relay, late("next part of the body", limits.body_timeout_s, "BODY"))
         elif not self._reading and left(self.transport):  # a paused connection tells nobody
@@ -283,58 +277,39 @@ class Client(asyncio.Protocol):
             return
         relay = Relay(self._plane, self, request)
         if request.framing is Framing.NONE:
-            self._body_ended = True
+            self._body = NO_BODY
             self._relay = relay
             relay.start([], ended=True, end=END)
             return
-        self._body_ended = False
-        self._remaining = request.length
-        chunked = request.framing is Framing.CHUNKED
-        self._reader = ChunkReader(trailer_bytes_max=self._head_bytes_max) if chunked else None
-        data, self._backlog = self._backlog, b""
+        self._body = body = RequestBody(request, trailer_bytes_max=self._head_bytes_max)
+        payloads: list[bytes] = []
         try:
-            payloads = self._read_body(data) if data else []
+            if self._backlog:
+                payloads, self._backlog = body.take(self._backlog)
         except ChunksRefusedError as error:
             self.refuse(own_answer(400, refused(str(error)), close=True))
             return
         self._relay = relay
-        self._heard_at = asyncio.get_running_loop().time()
-        self._look_behind(relay)
-        relay.start(payloads, ended=self._body_ended, end=self._body_end())
+        body.heard_at = asyncio.get_running_loop().time()
+        if body.followed:
+            # A request pipelined behind a chunked body: the close tells its sender to send it again (RFC 9112 9.3.2).
+            relay.close_after()
+        relay.start(payloads, ended=body.ended, end=body.end)
 
     def _pass_body(self, relay: Relay, data: bytes) -> bytes:
         """Pass on what belongs to the body, return the rest."""
+        body = self._body
         try:
-            payloads = self._read_body(data)
+            payloads, rest = body.take(data)
         except ChunksRefusedError as error:
             self._refuse_body(relay, own_answer(400, refused(str(error)), close=True))
             return b""
         if relay.looking:
-            self._heard_at = asyncio.get_running_loop().time()
-        rest, self._backlog = self._backlog, b""
-        self._look_behind(relay)
-        relay.body(payloads, ended=self._body_ended, end=self._body_end())
-        return rest
-
-    def _read_body(self, data: bytes) -> list[bytes]:
-        """Return the payloads in *data*; what follows the body goes to the backlog."""
-        if self._reader is not None:
-            self._reader.feed(data)
-            self._body_ended = self._reader.ended
-            return self._reader.take()
-        body = data if len(data) <= self._remaining else data[: self._remaining]
-        self._backlog = data[len(body) :]
-        self._remaining -= len(body)
-        self._body_ended = not self._remaining
-        return [body] if body else []
-
-    def _body_end(self) -> bytes:
-        return self._reader.end() if self._reader is not None and self._reader.ended else END
-
-    def _look_behind(self, relay: Relay) -> None:
-        if self._reader is not None and self._reader.extra:
-            # A request pipelined behind a chunked body: the close tells its sender to send it again (RFC 9112 9.3.2).
+            body.heard_at = asyncio.get_running_loop().time()
+        if body.followed:
             relay.close_after()
+        relay.body(payloads, ended=body.ended, end=body.end)
+        return rest
 
     # --- refusals and closing ---
 
@@ -389,7 +364,7 @@ class Client(asyncio.Protocol):
         """Close; where the client may still be sending, read and drop for a while first."""
         self._closing = True
         self.idle_since = self._plane.now  # from here on it may take no longer than one that is idle
-        if self._body_ended and not self._backlog and not unread:
+        if self._body.ended and not self._backlog and not unread:
             self.transport.close()
             return
         self._lingering = True

@@ -138,9 +138,9 @@ async def test_every_part_of_a_body_gives_it_more_time(looking: Proxy, cold_clie
     await cold_client.send(HALF_CHAT)
     await until(lambda: looking.stats.open == 1)
     (served,) = looking._plane.clients
-    served._heard_at -= 29
+    served._body.heard_at -= 29
     await cold_client.send(b"more")
-    await until(lambda: served._remaining == 92)
+    await until(lambda: served._body._remaining == 92)
     swept(looking, later_s=2)
     assert looking.stats.timed_out == 0
 

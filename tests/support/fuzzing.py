@@ -302,7 +302,7 @@ class Stage:
         if served.idle:
             return self._nothing_on_the_way(sender)
         # A request that came whole must be answered: the patience ends here if it is not.
-        return served._relay is not None and not served._body_ended and self._nothing_on_the_way(sender)
+        return served._relay is not None and not served._body.ended and self._nothing_on_the_way(sender)
 
     def _nothing_on_the_way(self, sender: Sender) -> bool:
         return not unread(sender.transport)
