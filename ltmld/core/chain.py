@@ -7,7 +7,8 @@ have the same hash, and a prefix that was seen before is found by looking up its
 Rules:
 1. Only what survives a round trip through a client counts: role, words without their spacing, images
    by digest, and of a message without words the calls of tools by name and arguments. Thinking, names, tool ids
-   and injected blocks do not (the dialects strip the last).
+   and injected blocks do not (the dialects strip the last). Of a tool's result only its place counts: clients
+   cut old results short, or put a word in their place.
 2. System and developer messages are no part of a chain: clients change them from turn to turn.
 3. One pass, linear in the length of the conversation.
 """
@@ -18,7 +19,7 @@ import json
 from collections.abc import Iterable
 from hashlib import sha256
 
-from ltmld.core.message import Message
+from ltmld.core.message import Message, Role
 
 ROOT = ""
 """The hash before the first message of a conversation."""
@@ -38,6 +39,8 @@ def chain(previous: str, role: str, text: str) -> str:
 
 def message_chain(previous: str, message: Message) -> str:
     """Return the hash of *message* after the chain *previous*; attachments count by their digests."""
+    if message.role is Role.TOOL:
+        return chain(previous, message.role.value, "")
     marks = "".join(f" sha256:{attachment.sha256}" for attachment in message.attachments)
     if message.tool_calls and not message.text.strip():
         marks += "".join(f" call:{call.name}{_arguments(call.arguments)}" for call in message.tool_calls)

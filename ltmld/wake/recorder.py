@@ -5,6 +5,7 @@ Rules:
 2. A turn is submitted once. What ``commit`` gave up may still reach the ledger; it is counted as late, not lost.
 3. An answer that broke off is recorded as what it is: the user's words whole, the reply as far as it came.
 4. An answer that goes on from words of the assistant that the client sent last is recorded with them, as one.
+   After a message that is no part of the conversation (a client's own), the answer is a further one.
 5. What Ollama refused (4xx) is not recorded: a web page that may not talk to Ollama may not write memories either.
 """
 
@@ -149,7 +150,9 @@ class ExchangeRecording:
     def _turn(self, outcome: Outcome, *, error: str) -> Turn:
         opening = self.opening
         identity, place = opening.identity, opening.place
-        path, reply = _continued(place.path, self._reply(error))
+        path, reply = place.path, self._reply(error)
+        if opening.request.messages[-1].role is Role.ASSISTANT:
+            path, reply = _continued(path, reply)
         answer = Message(role=Role.ASSISTANT, text=reply.text, tool_calls=reply.tool_calls)
         return Turn(
             exchange_id=opening.exchange_id,

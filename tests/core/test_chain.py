@@ -20,7 +20,9 @@ def test_conversations_share_hashes_exactly_as_far_as_they_share_words(
     one: list[Message], other: list[Message]
 ) -> None:
     def spelled(message: Message) -> tuple[str, str]:
-        return message.role.value, " ".join(message.text.split())
+        # Clients shorten what tools said: only that they said something counts.
+        words = "" if message.role is Role.TOOL else message.text
+        return message.role.value, " ".join(words.split())
 
     for place, (a, b) in enumerate(zip(chains(one), chains(other), strict=False)):
         same = [spelled(m) for m in one[: place + 1]] == [spelled(m) for m in other[: place + 1]]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from tests.support.dialogues import Talk, said
 from tests.support.tongues import Said
 
@@ -76,3 +80,49 @@ async def test_another_call_made_anew_is_another_answer(any_talk: Talk) -> None:
         ).fetchall()
     assert ["Bern" in row["tool_calls"] for row in rows] == [True, False]
     assert any_talk.threads() == [["rain?", "", "0 mm", "Dry."]]
+
+
+ALL_BOILERPLATE = "<system-reminder>The list of things to do is empty.</system-reminder>"
+
+
+async def test_an_answer_after_a_message_of_the_client_alone_is_a_further_answer(any_talk: Talk) -> None:
+    await any_talk.turn("fix it", gets="I look at a.py.")
+    await any_talk.turn("fix it", "I look at a.py.", ALL_BOILERPLATE, gets="Done.")
+    assert any_talk.threads() == [["fix it", "I look at a.py.", "Done."]]
+    history = ("fix it", "I look at a.py.", ALL_BOILERPLATE, "Done.", "thanks")
+    await any_talk.turn(*history, gets="Gladly.")
+    assert any_talk.threads() == [["fix it", "I look at a.py.", "Done.", "thanks", "Gladly."]]
+    assert len(any_talk.everything()) == 5
+
+
+async def test_a_clients_result_in_a_persons_place_glues_no_answers_together(any_talk: Talk) -> None:
+    file = "[read_file for 'a.py'] Result:\n\nprint(1)\n<environment_details>x</environment_details>"
+    await any_talk.turn("fix it", gets="I look at a.py.")
+    await any_talk.turn("fix it", "I look at a.py.", file, gets="Now b.py.")
+    await any_talk.turn("fix it", "I look at a.py.", file, "Now b.py.", file, gets="Done.")
+    assert any_talk.threads() == [["fix it", "I look at a.py.", "Now b.py.", "Done."]]
+    assert len(any_talk.everything()) == 4
+
+
+CLEARED = "[Old tool result content cleared]"
+
+
+@pytest.mark.parametrize("key", ["", "work"])
+async def test_old_results_that_a_client_clears_change_nothing_of_what_was_said(
+    any_talk: Talk, key: str
+) -> None:
+    named: dict[str, Any] = {"x_ltmld_thread": key} if key else {}
+    history: list[Said] = []
+    for number, city in enumerate(("Bern", "Rome", "Oslo", "Kyiv", "Lima")):
+        old = [one for one in history if one["role"] == "tool"][:-2]
+        for one in old:
+            one["text"] = CLEARED
+        history += said(f"rain in {city}?")
+        asked = await any_talk.asks(*history, **named)
+        await asked.gets(calls=calling(city, identity=city)["tool_calls"])
+        history += [calling(city, identity=city), result(f"{number} mm in {city}", identity=city)]
+        await any_talk.turn(*history, gets=f"{number} mm.", **named)
+        history += [{"role": "assistant", "text": f"{number} mm."}]
+    [thread] = any_talk.threads()
+    assert len(thread) == len(any_talk.everything()) == 20
+    assert not any(CLEARED in line for line in any_talk.everything())
