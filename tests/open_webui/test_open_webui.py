@@ -18,8 +18,8 @@ from typing import Any
 
 import pytest
 
-from ltmld.standin.server import StandIn, running_standin
-from tests.support.daemon import Daemon, free_port, running_daemon
+from ltmld.standin.server import StandIn
+from tests.support.daemon import Daemon, free_port
 
 ENVIRONMENT = os.environ.get("OPEN_WEBUI_ENVIRONMENT", "")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -31,23 +31,6 @@ pytestmark = pytest.mark.skipif(
     not ENVIRONMENT,
     reason="Open WebUI is driven by `make test-open-webui` only: it takes gigabytes and minutes",
 )
-
-
-@pytest.fixture(scope="module")
-def standin() -> Iterator[StandIn]:
-    """Run a stand-in for Ollama."""
-    with running_standin() as standin:
-        yield standin
-
-
-@pytest.fixture(scope="module")
-def daemon(
-    standin: StandIn, models_folder: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Daemon]:
-    """Run ltmld before it."""
-    folder = tmp_path_factory.mktemp("data")
-    with running_daemon(folder, upstream=standin.url, models=models_folder) as daemon:
-        yield daemon
 
 
 @pytest.fixture(scope="module")
