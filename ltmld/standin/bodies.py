@@ -10,11 +10,12 @@ from ltmld.errors import WireError
 from ltmld.standin.seen import UNPACKED_BYTES_MAX, SeenRequest
 from ltmld.wire.encoding import decoded
 from ltmld.wire.json_text import scan
+from ltmld.wire.structs import Struct
 
 Tree = Mapping[str, Any]
 
 # Keys inside messages are found in any case too.
-_DEEPER = {"messages": 3}
+_STRUCT = Struct(members={"messages": Struct()})
 _WORDS = ("null", "true", "false")
 
 
@@ -31,7 +32,7 @@ def tree_of(request: SeenRequest) -> Tree:
         raise WireError("missing request body" if request.path.startswith("/api/") else "EOF")
     text = body.decode("utf-8", "replace")
     try:
-        value = scan(text, depth=1, deeper=_DEEPER).value
+        value = scan(text, struct=_STRUCT).value
     except WireError as error:
         raise WireError(_complaint(text.lstrip(" \t\n\r"))) from error
     if not isinstance(value, dict):

@@ -10,6 +10,7 @@ from typing import Any
 from ltmld.errors import WireError
 from ltmld.wire.encoding import decoded
 from ltmld.wire.json_text import scan
+from ltmld.wire.structs import Struct
 
 # Enough for a benchmark's warm-up; a long run keeps only the latest.
 REQUESTS_MAX = 10_000
@@ -43,7 +44,7 @@ class SeenRequest:
         """The body's JSON object, unpacked where it came packed, empty when it holds none."""
         try:
             plain = decoded(self.body, self.header("Content-Encoding"), UNPACKED_BYTES_MAX)
-            value = scan(plain.decode("utf-8", "replace"), depth=1).value
+            value = scan(plain.decode("utf-8", "replace"), struct=Struct()).value
         except WireError:
             return {}
         return value if isinstance(value, dict) else {}

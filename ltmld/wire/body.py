@@ -11,11 +11,8 @@ from ltmld.wire import fields
 from ltmld.wire.json_text import Edit, Node, clean, decode, encode, scan, splice
 from ltmld.wire.request import Request
 from ltmld.wire.sentinel import GAP
+from ltmld.wire.structs import Struct
 from ltmld.wire.thread_key import thread_key
-
-# Down to the deepest place where text is written: messages (or input items) -> message -> content parts -> part,
-# and the blocks of a system text.
-_DEEPER = {"messages": 4, "input": 4, "system": 2}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,14 +24,14 @@ class Body:
     root: Node
 
     @classmethod
-    def read(cls, body: bytes) -> Body:
-        """Parse *body*.
+    def read(cls, body: bytes, struct: Struct) -> Body:
+        """Parse *body*, which Ollama reads into *struct*.
 
         Raises:
             WireError: it does not begin with a JSON object.
         """
         source = decode(body)
-        root = scan(source, depth=1, deeper=_DEEPER)
+        root = scan(source, struct=struct)
         if not isinstance(root.value, dict):
             raise WireError("the body is not a JSON object; it passes untouched")
         return cls(sent=body, source=source, root=root)

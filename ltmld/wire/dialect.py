@@ -10,6 +10,7 @@ from ltmld.wire.body import Alteration, Body, rewritten
 from ltmld.wire.capture import Capture, DialectReader
 from ltmld.wire.json_text import Edit
 from ltmld.wire.request import Request
+from ltmld.wire.structs import Struct
 
 _NOTHING = frozenset[int]()
 
@@ -23,6 +24,9 @@ class Dialect(ABC):
     takes_zstd: ClassVar[bool]
     """Whether Ollama unpacks a body that is packed with zstd on this route."""
 
+    struct: ClassVar[Struct]
+    """What Ollama reads a body into."""
+
     reader: ClassVar[type[DialectReader]]
     """What reads an answer."""
 
@@ -32,7 +36,7 @@ class Dialect(ABC):
         Raises:
             WireError: it is not understood, and passes untouched.
         """
-        return self._request(Body.read(body))
+        return self._request(Body.read(body, self.struct))
 
     def inject(
         self,

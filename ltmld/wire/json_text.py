@@ -1,9 +1,8 @@
-"""JSON read as Ollama reads it, with the place of every value, so that a change touches only what changes.
+"""JSON read as Ollama reads it; the places of values are looked up only where something is to be changed.
 
 Rules:
 1. Only the first value of a body counts; what follows it is kept and ignored (Go's ``json.Decoder``).
-2. Keys are matched without regard to case, the last of several wins, a ``null`` changes nothing (``encoding/json``).
-   Where one of several is a list or an object, Go would merge them: that is a ``WireError``.
+2. Keys and nulls are taken as Go takes them (``structs``).
 3. An edit inserts into the client's own text: key order, spelling of numbers, escapes and spaces all survive.
 4. A byte-order mark, NaN or a lone control character is a ``WireError``: the body passes untouched. Bytes that are
    no UTF-8 are accepted as Go accepts them: they stay in the body, and ``clean`` shows them as Ollama sees them.
@@ -13,44 +12,72 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from ltmld.errors import WireError
+from ltmld.wire.structs import Repeated, Struct
 
-_BLANKS = " \t\n\r"
 _SPACE = re.compile(r"[ \t\n\r]*")
-# Nearly every key there is, read in one step: it saves a sixth of the time of reading a conversation.
-_PLAIN_KEY = re.compile(r'"([A-Za-z0-9_]*)"[ \t\n\r]*:')
 _SURROGATE = re.compile("[\ud800-\udfff]")
-# The two letters outside ASCII that Go's folding takes for ASCII ones: long s and the Kelvin sign.
-_FOLDS = {0x17F: "s", 0x212A: "k"}
 
 
-class Node(NamedTuple):
-    """One JSON value and where it stands: ``text[start:end]``.
+class Node:
+    """One JSON value and where it stands: ``text[start:end]``; what is within is found when it is asked for."""
 
-    ``members`` and ``items`` are filled as deep as the scan was asked to go; keys are folded.
-    """
+    __slots__ = ("_items", "_members", "_text", "end", "start", "struct", "value")
 
-    # A tuple and no dataclass: a long conversation has thousands, and is read before its first token may come.
-    start: int
-    end: int
-    value: Any
-    members: tuple[tuple[str, Node], ...] = ()
-    items: tuple[Node, ...] = ()
+    def __init__(self, text: str, start: int, end: int, value: Any, struct: Struct | None) -> None:
+        self.start = start
+        self.end = end
+        self.value = value
+        self.struct = struct
+        self._text = text
+        self._items: tuple[Node, ...] | None = None
+        self._members: tuple[tuple[str, Node], ...] | None = None
+
+    @property
+    def members(self) -> tuple[tuple[str, Node], ...]:
+        """The members of an object that is looked into, in their order."""
+        if self._members is None:
+            inside = isinstance(self.value, dict) and self.struct is not None
+            self._members = tuple(self._found_members(self.struct)) if inside and self.struct else ()
+        return self._members
+
+    @property
+    def items(self) -> tuple[Node, ...]:
+        """The items of a list that is looked into."""
+        if self._items is None:
+            self._items = tuple(self._found_items()) if isinstance(self.value, list) and self.struct else ()
+        return self._items
 
     def last(self, name: str) -> Node | None:
         """Return the last member called *name*, be it null."""
         return next((node for key, node in reversed(self.members) if key == name), None)
 
     def member(self, name: str) -> Node | None:
-        """Return the member called *name* that counts: the last that is not null."""
-        return next(
-            (node for key, node in reversed(self.members) if key == name and node.value is not None),
-            None,
-        )
+        """Return the member called *name* that counts, ``None`` where that is null."""
+        struct = self.struct
+        for key, node in reversed(self.members):
+            if key == name and struct is not None and struct.counts(name, node.value):
+                return node if node.value is not None else None
+        return None
+
+    def _found_members(self, struct: Struct) -> Iterator[tuple[str, Node]]:
+        text, at = self._text, _skip(self._text, self.start + 1)
+        while text[at] != "}":
+            name, at = _DECODER.raw_decode(text, at)
+            key = struct.key(name)
+            node = scan(text, _skip(text, at) + 1, struct.members.get(key))
+            yield key, node
+            at = _after(text, node.end)
+
+    def _found_items(self) -> Iterator[Node]:
+        text, at = self._text, _skip(self._text, self.start + 1)
+        while text[at] != "]":
+            node = scan(text, at, self.struct)
+            yield node
+            at = _after(text, node.end)
 
 
 class Edit(NamedTuple):
@@ -65,7 +92,12 @@ def _refused(constant: str) -> Any:
     raise ValueError(f"{constant} is not JSON")
 
 
-_DECODER = json.JSONDecoder(parse_constant=_refused)
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    tree = dict(pairs)
+    return tree if len(tree) == len(pairs) else Repeated(pairs)
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refused, object_pairs_hook=_object)
 
 
 def decode(body: bytes) -> str:
@@ -78,19 +110,18 @@ def encode(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-def scan(text: str, at: int = 0, *, depth: int, deeper: Mapping[str, int] | None = None) -> Node:
-    """Read the value at *at*, noting places *depth* containers deep (*deeper* says otherwise for some members).
+def scan(text: str, at: int = 0, struct: Struct | None = None) -> Node:
+    """Read the value at *at*, its objects as *struct* says.
 
     Raises:
         WireError: there is no such JSON.
     """
     at = _skip(text, at)
-    opening = text[at : at + 1]
-    if depth > 0 and opening == "{":
-        return _object(text, at, depth=depth, deeper=deeper or {})
-    if depth > 0 and opening == "[":
-        return _array(text, at, depth=depth)
-    return _leaf(text, at)
+    try:
+        value, end = _DECODER.raw_decode(text, at)
+    except (ValueError, RecursionError) as error:
+        raise WireError(f"the body is not JSON: {error}; it passes untouched") from error
+    return Node(text, at, end, value if struct is None else struct.read(value), struct)
 
 
 def splice(text: str, edits: Iterable[Edit]) -> str:
@@ -151,76 +182,12 @@ def clean(text: str) -> str:
     return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
 
 
-def fold(key: str) -> str:
-    """Return *key* as Ollama compares it."""
-    return key.lower() if key.isascii() else key.translate(_FOLDS).lower()
-
-
-def _object(text: str, start: int, *, depth: int, deeper: Mapping[str, int]) -> Node:
-    members: list[tuple[str, Node]] = []
-    at = _skip(text, start + 1)
-    while text[at : at + 1] != "}":
-        if members:
-            at = _skip(text, _expect(text, at, ","))
-        key, at = _key(text, at)
-        node = scan(text, at, depth=deeper.get(key, depth - 1))
-        members.append((key, node))
-        at = _skip(text, node.end)
-    value: dict[str, Any] = {}
-    for key, node in members:
-        if node.value is not None or key not in value:
-            value[key] = node.value
-    if len(value) < len(members):
-        _refuse_merging(members)
-    return Node(start, at + 1, value, tuple(members))
-
-
-def _key(text: str, at: int) -> tuple[str, int]:
-    """Return a key as Ollama compares it, and where its value begins."""
-    plain = _PLAIN_KEY.match(text, at)
-    if plain:
-        return plain[1].lower(), plain.end()
-    name = _leaf(text, at)
-    if not isinstance(name.value, str):
-        raise WireError(f"a key of the JSON body is not a string at character {at}")
-    return fold(name.value), _expect(text, _skip(text, name.end), ":")
-
-
-def _refuse_merging(members: Sequence[tuple[str, Node]]) -> None:
-    """Refuse a list or an object whose key stands twice: Go decodes the later one into what the earlier left."""
-    times = Counter(key for key, _ in members)
-    for key, node in members:
-        if times[key] > 1 and isinstance(node.value, dict | list):
-            raise WireError(f"the body holds {key!r} more than once; it passes untouched")
-
-
-def _array(text: str, start: int, *, depth: int) -> Node:
-    items: list[Node] = []
-    at = _skip(text, start + 1)
-    while text[at : at + 1] != "]":
-        if items:
-            at = _expect(text, at, ",")
-        items.append(scan(text, at, depth=depth - 1))
-        at = _skip(text, items[-1].end)
-    return Node(start, at + 1, [item.value for item in items], (), tuple(items))
-
-
-def _leaf(text: str, at: int) -> Node:
-    try:
-        value, end = _DECODER.raw_decode(text, at)
-    except (ValueError, RecursionError) as error:
-        raise WireError(f"the body is not JSON: {error}; it passes untouched") from error
-    return Node(at, end, value)
-
-
 def _skip(text: str, at: int) -> int:
-    if text[at : at + 1] not in _BLANKS:
-        return at
     space = _SPACE.match(text, at)
     return space.end() if space else at
 
 
-def _expect(text: str, at: int, mark: str) -> int:
-    if text[at : at + 1] != mark:
-        raise WireError(f"the body is not JSON: {mark!r} expected at character {at}; it passes untouched")
-    return at + 1
+def _after(text: str, at: int) -> int:
+    """Return where the next key or item begins, or the end of what holds them."""
+    at = _skip(text, at)
+    return _skip(text, at + 1) if text[at] == "," else at

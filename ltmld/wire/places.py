@@ -104,6 +104,15 @@ def text_nodes(message: Node) -> list[Node]:
     return [node for node in found if node is not None and isinstance(node.value, str)]
 
 
+def texts_of(content: Any) -> list[str]:
+    """Return the strings that hold a message's words, by the value of its content."""
+    if isinstance(content, str):
+        return [content]
+    parts = content if isinstance(content, list) else []
+    found = [part.get("text") for part in parts if is_text(part)]
+    return [text for text in found if isinstance(text, str)]
+
+
 def is_text(part: Any) -> bool:
     """Tell whether a content part is text, in any dialect's word for it."""
     return isinstance(part, dict) and part.get("type") in ("text", "input_text", "output_text")

@@ -10,6 +10,7 @@ Rules:
 from __future__ import annotations
 
 import secrets
+from typing import Any
 
 import orjson
 
@@ -25,6 +26,11 @@ from ltmld.wire.messages import leading_system
 from ltmld.wire.places import ELSEWHERE, after, appended, member_made, part_made, prefixed, removed
 from ltmld.wire.request import Request
 from ltmld.wire.sentinel import GAP, present, strip
+from ltmld.wire.structs import Struct
+
+# A message's content is raw to the first reading: a null empties it. A result's own content is an any, of maps.
+_BLOCK = Struct(members={"source": Struct()}, emptied=frozenset({"content"}))
+_MESSAGE = Struct(members={"content": _BLOCK}, emptied=frozenset({"content"}))
 
 # As long as the ids of Ollama's own errors.
 _REQUEST_ID_BYTES = 12
@@ -35,6 +41,10 @@ class AnthropicMessages(Dialect):
 
     name = "anthropic.messages"
     takes_zstd = True
+    struct = Struct(
+        members={"messages": _MESSAGE, "system": Struct(exact=True), "output_config": Struct()},
+        emptied=frozenset({"system"}),
+    )
     reader = MessageReader
 
     def error(self, message: str) -> bytes:
@@ -62,7 +72,7 @@ class AnthropicMessages(Dialect):
             has_tools=bool(tree.get("tools")),
             empty=empty,
             reply_tokens_max=fields.count(tree, "max_tokens"),
-            injected=present(system) or _injected(parsed.root.member("messages"), placed),
+            injected=present(system) or _injected(fields.items(tree, "messages"), placed),
         )
 
     def _edits(self, request: Request, alteration: Alteration) -> list[Edit]:
@@ -79,14 +89,12 @@ class AnthropicMessages(Dialect):
         ]
 
 
-def _injected(items: Node | None, placed: list[blocks.Placed]) -> bool:
+def _injected(items: list[Any], placed: list[blocks.Placed]) -> bool:
     """Tell whether a block stands where one is put: in a system message, or before the last user message's words."""
-    if items is None:
-        return False
     roles = {Role.SYSTEM: 0, Role.USER: -1}
     for role, which in roles.items():
         standing = [place.items[0] for message, place in placed if message.role is role and place.items]
-        if standing and present(blocks.words_of(items.items[standing[which]].value.get("content"))):
+        if standing and present(blocks.words_of(items[standing[which]].get("content"))):
             return True
     return False
 

@@ -9,6 +9,10 @@ from ltmld.wire.chat import ChatDialect
 from ltmld.wire.fields import Tree, listed, said, spelled, told
 from ltmld.wire.ollama import shapes
 from ltmld.wire.ollama.shapes import LineReader
+from ltmld.wire.structs import Struct
+
+_CALL = Struct(members={"function": Struct()})
+_MESSAGE = Struct(members={"tool_calls": _CALL})
 
 
 class ChatReader(LineReader):
@@ -35,6 +39,7 @@ class OllamaChat(ChatDialect):
     name = "ollama.chat"
     takes_zstd = False
     streams = True
+    struct = Struct(members={"messages": _MESSAGE})
     reader = ChatReader
 
     def error(self, message: str) -> bytes:

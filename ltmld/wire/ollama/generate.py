@@ -17,6 +17,7 @@ from ltmld.wire.ollama.shapes import LineReader
 from ltmld.wire.places import after, before, member_made
 from ltmld.wire.request import Request, context_digest
 from ltmld.wire.sentinel import present, strip
+from ltmld.wire.structs import Struct
 
 
 class GenerateReader(LineReader):
@@ -35,6 +36,7 @@ class OllamaGenerate(Dialect):
 
     name = "ollama.generate"
     takes_zstd = False
+    struct = Struct()
     reader = GenerateReader
 
     def error(self, message: str) -> bytes:

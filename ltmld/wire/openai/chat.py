@@ -11,6 +11,13 @@ from ltmld.wire.chat import ChatDialect
 from ltmld.wire.fields import Tree, listed, said, told
 from ltmld.wire.framing import Mark, error_of
 from ltmld.wire.openai import shapes
+from ltmld.wire.structs import Struct
+
+_CALL = Struct(members={"function": Struct()})
+# Content is an any: its parts are maps.
+_MESSAGE = Struct(
+    members={"tool_calls": _CALL, "content": Struct(exact=True)}, emptied=frozenset({"content"})
+)
 
 
 class ChoiceReader(DialectReader):
@@ -64,6 +71,7 @@ class OpenAiChat(ChatDialect):
     name = "openai.chat"
     takes_zstd = True
     streams = False
+    struct = Struct(members={"messages": _MESSAGE, "response_format": Struct()})
     reader = ChoiceReader
 
     def error(self, message: str) -> bytes:

@@ -20,9 +20,17 @@ from ltmld.wire.messages import leading_system
 from ltmld.wire.openai import shapes
 from ltmld.wire.openai.items import InputItems
 from ltmld.wire.openai.response_events import ResponseReader
-from ltmld.wire.places import ELSEWHERE, Place, before, prefixed, removed, text_nodes
+from ltmld.wire.places import ELSEWHERE, Place, before, prefixed, removed, texts_of
 from ltmld.wire.request import Request
 from ltmld.wire.sentinel import GAP, present, strip
+from ltmld.wire.structs import Struct
+
+_CONTENT = Struct()
+# Content and output are raw to the first reading, so that a null empties them; so is a text that is the input.
+_ITEM = Struct(
+    members={"content": _CONTENT, "output": _CONTENT, "summary": _CONTENT},
+    emptied=frozenset({"content", "output"}),
+)
 
 
 class OpenAiResponses(Dialect):
@@ -30,6 +38,9 @@ class OpenAiResponses(Dialect):
 
     name = "openai.responses"
     takes_zstd = True
+    struct = Struct(
+        members={"input": _ITEM, "text": Struct(members={"format": Struct()})}, emptied=frozenset({"input"})
+    )
     reader = ResponseReader
 
     def error(self, message: str) -> bytes:
@@ -51,7 +62,7 @@ class OpenAiResponses(Dialect):
             has_tools=bool(tree.get("tools")),
             empty=not said_so_far,
             reply_tokens_max=fields.count(tree, "max_output_tokens"),
-            injected=present(instructions) or _injected(parsed.root.member("input"), said_so_far, places),
+            injected=present(instructions) or _injected(tree.get("input"), said_so_far, places),
         )
 
     def _edits(self, request: Request, alteration: Alteration) -> list[Edit]:
@@ -93,16 +104,15 @@ def _users(messages: tuple[Message, ...]) -> list[int]:
     return [index for index, message in enumerate(messages) if message.role is Role.USER]
 
 
-def _injected(node: Node | None, messages: tuple[Message, ...], places: tuple[Place, ...]) -> bool:
+def _injected(asked: object, messages: tuple[Message, ...], places: tuple[Place, ...]) -> bool:
     """Tell whether a block stands where one is put: before the first user message's words, or the last one's."""
-    if node is None:
+    if isinstance(asked, str):
+        return present(asked)
+    users = _users(messages)
+    if not isinstance(asked, list) or not users:
         return False
-    if isinstance(node.value, str):
-        return present(node.value)
-    asked = _users(messages)
-    ends = {asked[0], asked[-1]} if asked else set()
-    texts = (text for index in ends for text in text_nodes(node.items[places[index].items[0]]))
-    return any(present(text.value) for text in texts)
+    contents = (asked[places[index].items[0]].get("content") for index in {users[0], users[-1]})
+    return any(present(text) for content in contents for text in texts_of(content))
 
 
 def _prefixed(items: Node, place: Place, text: str) -> Edit:
