@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -36,7 +36,10 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """One role-tagged item: what was said, by whom, without sentinels or thinking."""
+    """One role-tagged item: what was said, by whom, without sentinels or thinking.
+
+    *parts* are the pieces of the text where the client sent several; they say the same as *text*.
+    """
 
     role: Role
     text: str
@@ -45,6 +48,7 @@ class Message:
     attachments: tuple[Attachment, ...] = ()
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str = ""
+    parts: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def spoken(self) -> bool:

@@ -12,14 +12,13 @@ Rules:
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
 
 from ltmld.core.message import Message, Role
-from ltmld.wake.boilerplate import genuine
+from ltmld.wake.boilerplate import genuine, handed
 
 WORD = "/ltm"
 
@@ -37,8 +36,6 @@ class Verb(StrEnum):
     ON = "on"
 
 
-# What Roo and Cline write around a person's words; see boilerplate.toml.
-_WRAPPED = re.compile(r"\s*<(?:task|feedback|answer|user_message)>\s*/ltm(?!\S)", re.IGNORECASE)
 _TAKES_TEXT = frozenset({Verb.REMEMBER, Verb.FORGET})
 
 HELP = """\
@@ -114,8 +111,11 @@ def _words(message: Message) -> str:
     # Nearly all talk ends at the first question, which costs a fraction of a microsecond.
     if "/" not in text or not (WORD in text or is_command(text)):
         return ""
+    handed_over = handed(text)
+    if handed_over is not None:
+        return handed_over
     own = genuine(message).text.strip()
-    if is_command(text) or _WRAPPED.match(text):
+    if is_command(text):
         return own
     return own if "\n" not in own and text.rstrip().endswith(own) else ""
 

@@ -85,7 +85,14 @@ def _message(item: Any) -> Message:
         attachments=tuple(_attachments(item, parts)),
         tool_calls=tuple(_call(call) for call in fields.items(item, "tool_calls")),
         tool_call_id=clean(fields.text(item, "tool_call_id")),
+        parts=pieces_of(parts),
     )
+
+
+def pieces_of(parts: Sequence[Tree]) -> tuple[str, ...]:
+    """Return the texts of a message that has several, nothing where the whole text says as much."""
+    found = [part for part in parts if is_text(part)]
+    return tuple(strip(clean(fields.text(part, "text"))) for part in found) if len(found) > 1 else ()
 
 
 def role_of(item: Tree) -> Role:

@@ -18,7 +18,7 @@ from ltmld.wire import fields
 from ltmld.wire.attachments import from_source
 from ltmld.wire.fields import Tree, told
 from ltmld.wire.json_text import clean, compact
-from ltmld.wire.messages import role_of
+from ltmld.wire.messages import pieces_of, role_of
 from ltmld.wire.places import Place
 from ltmld.wire.sentinel import strip
 
@@ -97,6 +97,7 @@ def _message(role: Role, words: str, blocks: Sequence[Tree]) -> Message | None:
         thinking=strip(clean(thinking)),
         attachments=attachments,
         tool_calls=calls,
+        parts=pieces_of(blocks),
     )
 
 
