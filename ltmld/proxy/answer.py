@@ -15,7 +15,15 @@ from collections.abc import Callable
 
 from ltmld.config import ProxySettings
 from ltmld.proxy.chunks import ChunkReader, frame
-from ltmld.proxy.head import HEAD_END, Framing, HeadRefusedError, Request, Response, read_response
+from ltmld.proxy.head import (
+    HEAD_END,
+    Framing,
+    HeadRefusedError,
+    Request,
+    Response,
+    read_response,
+    switches_as_asked,
+)
 from ltmld.proxy.tap import Tap
 
 _SWITCHING_PROTOCOLS = 101
@@ -48,11 +56,18 @@ class Answer:
     _reader: ChunkReader | None = None
 
     def __init__(
-        self, request: Request, *, write: Callable[[bytes], None], closes: bool, limits: ProxySettings
+        self,
+        request: Request,
+        *,
+        write: Callable[[bytes], None],
+        closes: bool,
+        limits: ProxySettings,
+        read: Callable[[bytes], Response] = read_response,
     ) -> None:
         self.closes = closes
         """The client's connection ends with this answer."""
         self._request = request
+        self._read = read
         self._write = write
         self._head_bytes_max = limits.head_bytes_max
         self._interim_max = limits.interim_max
@@ -126,9 +141,9 @@ class Answer:
             if end < 0:
                 return b""
             raw, self._buffer = self._buffer[: end + 4], self._buffer[end + 4 :]
-            response = read_response(raw)
-            if response.status == _SWITCHING_PROTOCOLS and not self._request.upgrade:
-                raise HeadRefusedError("it switches protocols, which nobody asked for")
+            response = self._read(raw)
+            if response.status == _SWITCHING_PROTOCOLS and not switches_as_asked(self._request, response):
+                raise HeadRefusedError("it switches to a protocol that nobody asked for")
             if response.status >= _FINAL or response.status == _SWITCHING_PROTOCOLS:
                 self._begin(response, upload_ended=upload_ended)
                 return self._buffer

@@ -253,7 +253,7 @@ class Client(asyncio.Protocol):
         if end >= 4 and end <= self._head_bytes_max:
             self._began_at = 0.0
             self._backlog = backlog[end:]
-            return self._counted(backlog[:end])
+            return self._plane.read(backlog[:end], self.peer)
         if max(end, len(backlog)) > self._head_bytes_max:
             raise too_large(backlog, self._head_bytes_max)
         check_unfinished(backlog)
@@ -262,14 +262,6 @@ class Client(asyncio.Protocol):
         elif not self._began_at:
             self._began_at = asyncio.get_running_loop().time()
         return None
-
-    def _counted(self, raw: bytes) -> Request:
-        headers_max = self._plane.settings.headers_max
-        if raw.count(b"\r\n") - 2 > headers_max:
-            raise HeadRefusedError(
-                f"the request has more than {headers_max} headers (LTMLD_PROXY__HEADERS_MAX)", status=431
-            )
-        return self._plane.read(raw, self.peer)
 
     def _begin(self, request: Request) -> None:
         if (guard := self._plane.guard) is not None and not guard.admits(request.host):

@@ -14,7 +14,7 @@ from __future__ import annotations
 import time
 from typing import Protocol
 
-from ltmld.proxy.head import HEAD_END, Framing, HeadRefusedError, Request, read_response
+from ltmld.proxy.head import HEAD_END, Framing, HeadRefusedError, Request
 from ltmld.proxy.plane import Plane
 from ltmld.proxy.relay import Origin, Relay
 from ltmld.proxy.upstream import Upstream
@@ -109,7 +109,7 @@ class Express:
         """Pass on the answer, if it has come whole."""
         end = data.find(HEAD_END) + 4
         try:
-            response = read_response(data[:end])
+            response = self._plane.read_answer(data[:end])
         except HeadRefusedError:  # incomplete, or no HTTP at all
             self._become_relay().from_upstream(data)
             return

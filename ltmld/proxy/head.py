@@ -13,7 +13,6 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
-from functools import lru_cache
 
 from ltmld.core.ports import RequestHead
 
@@ -30,15 +29,13 @@ _TELLING = _HOP | {b"content-length", b"transfer-encoding", b"expect", b"host"}
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _FIELDS = rb"(?:" + _TOKEN + rb":[\t\x20-\x7e\x80-\xff]*\r\n)*\r\n"
-_LINE = rb"(" + _TOKEN + rb") ([\x21-\x7e\x80-\xff]+) HTTP/1\.([01])\r\n"
+_LINE = rb"(" + _TOKEN + rb") ([\x21-\x7e\x80-\xff]+) HTTP/1\.([0-9])\r\n"
 _REQUEST_LINE = re.compile(_LINE)
 _REQUEST = re.compile(_LINE + _FIELDS)
 _RESPONSE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: [\t\x20-\x7e\x80-\xff]*)?\r\n" + _FIELDS)
 _BARE_LF = re.compile(rb"(?<!\r)\n")
-_OTHER_VERSION = re.compile(rb"[^\r\n]* HTTP/(?!1\.[01]\r)[0-9.]+\r\n")
+_OTHER_VERSION = re.compile(rb"[^\r\n]* HTTP/(?!1\.[0-9]\r)[0-9.]+\r\n")
 _LENGTH_LINE = re.compile(rb"\ncontent-length:[^\r\n]*\r\n", re.IGNORECASE)
-KNOWN = 256
-KNOWN_BYTES_MAX = 2048
 _INFERENCE = (b"/api/chat", b"/api/generate", b"/api/embed", b"/v1/")
 _HOST = re.compile(rb"[!$%&'()*+,\-.:;=\[\]_~0-9A-Za-z]*")  # Go's rule, and so Ollama's: no user, no path
 _URL_HOST = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]*://([^/?#]*)")
@@ -134,25 +131,17 @@ def read_request(raw: bytes, peer: str) -> Request:
     Raises:
         HeadRefusedError: it is malformed, or two parsers could read it two ways.
     """
-    return _known_request(raw, peer) if len(raw) <= KNOWN_BYTES_MAX else _read_request(raw, peer)
-
-
-def read_response(raw: bytes) -> Response:
-    """Read one response head; framing is as if the request were a plain GET.
-
-    Raises:
-        HeadRefusedError: it is malformed.
-    """
-    return _known_response(raw) if len(raw) <= KNOWN_BYTES_MAX else _read_response(raw)
-
-
-def _read_request(raw: bytes, peer: str) -> Request:
     match = _REQUEST.fullmatch(raw)
     if match is None:
         raise _why_not(raw)
     method, target, minor = match.groups()
     headers, telling, own = _headers(raw)
     http10 = minor == b"0"
+    later = minor not in b"01"
+    if (
+        later
+    ):  # read as the latest that is known, and passed on under the version spoken here (RFC 9110 2.5, 6.2)
+        raw = raw[: match.start(3)] + b"1" + raw[match.end(3) :]
     hosts = telling.get(b"host", [])
     _check_host(hosts, http10=http10)
     upgrade = not http10 and b"upgrade" in telling and b"upgrade" in _tokens(telling.get(b"connection", ()))
@@ -169,16 +158,21 @@ def _read_request(raw: bytes, peer: str) -> Request:
         http10=http10,
         close=close,
         upgrade=upgrade,
-        expects_continue=telling.get(b"expect", (b"",))[0].lower() == b"100-continue",
+        expects_continue=_expects_continue(telling, framing, http10=http10),
         stripped=stripped,
         passing=without(raw, stripped) if stripped else raw,
-        untouched=not stripped,
+        untouched=not stripped and not later,
         simple=ordinary and not close and not upgrade and framing is not Framing.CHUNKED,
         inference=method == b"POST" and target.startswith(_INFERENCE),
     )
 
 
-def _read_response(raw: bytes) -> Response:
+def read_response(raw: bytes) -> Response:
+    """Read one response head; framing is as if the request were a plain GET.
+
+    Raises:
+        HeadRefusedError: it is malformed.
+    """
     match = _RESPONSE.fullmatch(raw)
     if match is None:
         raise HeadRefusedError("its head is malformed")
@@ -202,10 +196,17 @@ def _read_response(raw: bytes) -> Response:
     )
 
 
-# Clients on kept-alive connections send the same head again and again, Ollama answers with the same one for a
-# second (its Date): reading a head takes 5 to 10 microseconds, finding it here takes a fraction of one.
-_known_request = lru_cache(maxsize=KNOWN)(_read_request)
-_known_response = lru_cache(maxsize=KNOWN)(_read_response)
+def switches_as_asked(request: Request, response: Response) -> bool:
+    """Tell whether the protocol that *response* switches to is one that *request* asked for."""
+    if not request.upgrade:
+        return False
+    chosen = _protocols(response.passing)
+    return bool(chosen) and chosen <= _protocols(request.raw)
+
+
+def _protocols(raw: bytes) -> frozenset[bytes]:
+    _, telling, _ = _headers(raw)
+    return frozenset(_tokens(telling.get(b"upgrade", ())))
 
 
 def check_unfinished(partial: bytes) -> None:
@@ -250,6 +251,13 @@ def _stripped(telling: dict[bytes, list[bytes]], own: frozenset[bytes], *, upgra
     if upgrade:  # the two headers are the request for a tunnel; without them there is none
         return (hop | named | own) - {b"connection", b"upgrade"}
     return hop | named | own
+
+
+def _expects_continue(telling: dict[bytes, list[bytes]], framing: Framing, *, http10: bool) -> bool:
+    """Tell whether the client waits to be asked for its body; not without one, nor in HTTP/1.0 (RFC 9110 10.1.1)."""
+    if http10 or framing is Framing.NONE:
+        return False
+    return telling.get(b"expect", (b"",))[0].lower() == b"100-continue"
 
 
 def _tokens(values: Iterable[bytes]) -> list[bytes]:
@@ -344,7 +352,7 @@ def _why_not(raw: bytes) -> HeadRefusedError:
         return HeadRefusedError("a header of the request is folded over two lines; send it on one")
     if _OTHER_VERSION.match(raw):
         stranger = raw if raw == PREFACE else b""
-        return HeadRefusedError("only HTTP/1.0 and HTTP/1.1 are spoken here", status=505, stranger=stranger)
+        return HeadRefusedError("only HTTP/1.x is spoken here", status=505, stranger=stranger)
     foreign = _REQUEST_LINE.match(raw) is None
     return HeadRefusedError(
         "the request's head is not HTTP/1.1: check its request line and headers",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ltmld.config import ProxySettings
 from ltmld.core.ollama_host import OllamaHost
 from ltmld.core.ports import Attendant
-from ltmld.proxy.address import reader
+from ltmld.proxy.address import answer_reader, reader
 from ltmld.proxy.guard import Guard
 from ltmld.proxy.stats import Stats
 from ltmld.proxy.upstream import Pool
@@ -28,8 +28,10 @@ class Plane:
         """Where Ollama is."""
         self.way = Way(upstream, settings)
         self.pool = Pool(self.way, settings)
-        self.read = reader(upstream)
+        self.read = reader(upstream, headers_max=settings.headers_max)
         """Reads a request's head, addressed to where Ollama is."""
+        self.read_answer = answer_reader(upstream)
+        """Reads an answer's head, addressed to who asked here."""
         self.guard: Guard | None = None
         """Checks the hosts of requests; ``None``: the listener takes all, as Ollama's would."""
         self.stats = Stats()

@@ -69,6 +69,7 @@ class Relay:
             write=client.write,
             closes=request.close or plane.draining,
             limits=plane.settings,
+            read=plane.read_answer,
         )
 
     # --- from the client ---
@@ -257,8 +258,7 @@ class Relay:
             self._broken(f"Ollama at {self._plane.pool.url} sent an answer that is not HTTP/1.1: {error}.")
             return
         answer = self._answer
-        if answer.tap is not None and self._commit is None and answer.tap.due:
-            self._commit = self._plane.spawn(self._committing(answer.tap))
+        self._commit_when_due()
         if answer.body_ended:
             self._release()
         if answer.ended:
@@ -309,6 +309,11 @@ class Relay:
             return False
         return tap.held_bytes > self._plane.settings.held_bytes_max
 
+    def _commit_when_due(self) -> None:
+        tap = self._answer.tap
+        if tap is not None and self._commit is None and tap.due:
+            self._commit = self._plane.spawn(self._committing(tap))
+
     async def _committing(self, tap: Tap) -> None:
         try:
             await tap.commit()
@@ -339,6 +344,7 @@ class Relay:
             self._fail(message)
             return
         self._plane.stats.upstream_errors += 1
+        self._commit_when_due()  # what was sound is held to its end, whatever the same read brought behind it
         upstream = self._upload.detach()
         if upstream is not None:
             upstream.drop()

@@ -249,7 +249,7 @@ async def test_a_listener_for_the_network_takes_every_host_as_ollamas_does(
 
 def sent_to(address: str, head: bytes) -> list[bytes]:
     """Return the lines of *head* as they go on to *address*."""
-    return reader(OllamaHost.parse(address))(head, "127.0.0.1").forward()[:-4].split(b"\r\n")
+    return reader(OllamaHost.parse(address), headers_max=256)(head, "127.0.0.1").forward()[:-4].split(b"\r\n")
 
 
 @pytest.mark.parametrize(
@@ -257,7 +257,7 @@ def sent_to(address: str, head: bytes) -> list[bytes]:
 )
 def test_a_head_to_an_ollama_that_has_no_name_goes_on_byte_for_byte(address: str) -> None:
     head = b"GET http://a/x HTTP/1.1\r\nhOST:  box.local:11435\r\nOrigin:http://box.local:11435\r\n\r\n"
-    request = reader(OllamaHost.parse(address))(head, "127.0.0.1")
+    request = reader(OllamaHost.parse(address), headers_max=256)(head, "127.0.0.1")
     assert (request.forward(), request.untouched) == (head, True)
 
 

@@ -312,3 +312,16 @@ async def test_ollama_closing_its_connection_leaves_the_clients_open(
         await upstream.answer(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok")
         answer = await client.message()
         assert (answer.body, answer.get(b"connection")) == (b"ok", None)
+
+
+@pytest.mark.parametrize("version", [b"1.2", b"1.9"])
+async def test_a_later_version_of_http_1_passes_as_the_one_spoken_here(
+    client: Wire, upstream: RawUpstream, version: bytes
+) -> None:
+    """RFC 9110 2.5 and 6.2; Go's server, and so Ollama, reads every 1.x alike."""
+    await client.send(b"POST /x HTTP/%b\r\nhOST:  x\r\nContent-Length: 2\r\n\r\n{}" % version)
+    wire = await upstream.accept()
+    said = b"POST /x HTTP/1.1\r\nhOST:  x\r\nContent-Length: 2\r\n\r\n{}"
+    assert await wire.exactly(len(said)) == said
+    await wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    assert (await client.message()).body == b"ok"

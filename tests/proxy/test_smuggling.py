@@ -138,7 +138,6 @@ CHUNKS = {
 BAD = {**LENGTHS, **CODINGS, **LINES, **HOSTS, **CHUNKS}
 
 OTHER = {
-    "HTTP/1.2": (505, b"GET / HTTP/1.2\r\nHost: x\r\n\r\n"),
     "HTTP/2.0": (505, b"GET / HTTP/2.0\r\nHost: x\r\n\r\n"),
     "HTTP/0.9, said": (505, b"GET / HTTP/0.9\r\nHost: x\r\n\r\n"),
     "HTTP/1.10": (505, b"GET / HTTP/1.10\r\nHost: x\r\n\r\n"),

@@ -38,7 +38,7 @@ BAD_HEADS = {
     "chunked in two headers": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n",
     "nearly chunked": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
     "chunks in HTTP/1.0": b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    "protocols that nobody asked to switch": b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n",
+    "a protocol that nobody asked for": b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n",
     "a head too large": b"HTTP/1.1 200 OK\r\nX: " + b"y" * 4096 + b"\r\n\r\n",
     "a head too large, unfinished": b"HTTP/1.1 200 OK\r\nX: " + b"y" * 5000,
     "an interim answer too large": b"HTTP/1.1 103 Early Hints\r\nX: " + b"y" * 4096 + b"\r\n\r\n",
@@ -74,6 +74,34 @@ async def test_an_answer_that_cannot_be_trusted_is_a_502_and_its_connection_clos
     again = await asked(client, upstream)  # on a new connection: nothing of the old one is left
     await again.send(OK)
     assert (await client.message()).body == b"ok"
+
+
+UPGRADES = {
+    "the one of one": (b"websocket", b"websocket", True),
+    "in another case": (b"websocket", b"WebSocket", True),
+    "one of two": (b"h2c, websocket", b"websocket", True),
+    "another": (b"websocket", b"h2c", False),
+    "one more": (b"websocket", b"websocket, h2c", False),
+    "nothing": (b"websocket", b"", False),
+}
+
+
+@pytest.mark.parametrize(("asked_for", "chosen", "switches"), UPGRADES.values(), ids=UPGRADES.keys())
+async def test_a_tunnel_is_opened_only_for_a_protocol_that_the_client_asked_for(
+    client: Wire, upstream: RawUpstream, asked_for: bytes, chosen: bytes, *, switches: bool
+) -> None:
+    await client.send(GET[:-2] + b"Connection: Upgrade\r\nUpgrade: " + asked_for + b"\r\n\r\n")
+    wire = await upstream.accept()
+    await wire.until(b"\r\n\r\n")
+    said = b"Connection: Upgrade\r\nUpgrade: " + chosen + b"\r\n\r\n"
+    await wire.send(b"HTTP/1.1 101 Switching Protocols\r\n" + said)
+    head = await client.until(b"\r\n\r\n")
+    assert head.split(b" ")[1] == (b"101" if switches else b"502")
+    if switches:
+        await client.send(b"\x00in")
+        assert await wire.exactly(3) == b"\x00in"
+    else:
+        await wire.gone()
 
 
 @pytest.mark.parametrize("count", [99, 100])
