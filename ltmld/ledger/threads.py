@@ -51,6 +51,9 @@ LEAF_LEAD = timedelta(hours=12)
 # has put something else in place of the old ones.
 _UNKNOWN_MIN = 3
 
+# An answer and what it answered, and what is asked now: of less there is nothing to lay anywhere.
+_WINDOW_MIN = 3
+
 # CROSS JOIN is SQLite's word for "in this order": a few look-ups by hash, where its planner would rather read
 # the whole scope.
 _STEP = """
@@ -194,9 +197,13 @@ def locate(
     if keyed is None:
         return _without_key(connection, scope=scope, chains=chains)
     found = _deepest(connection, scope=scope, thread_id=keyed, chains=chains)
+    if found and not keyed:
+        found = _asked_elsewhere(connection, scope, found, chains, path) or found
     depth = found.depth if found else 0
     window = None
-    if keyed and not found:
+    if (found or keyed) and not (found and found.leaf) and len(path) >= _WINDOW_MIN:
+        window = windows.at_the_end(connection, found.thread_id if found else keyed, path, depth=depth)
+    if window is None and keyed and not found:
         window = windows.aligned(connection, keyed, path)
     if window is None and len(path) - depth >= _UNKNOWN_MIN:
         window = windows.by_pairs(
@@ -286,6 +293,8 @@ class _Found:
     key: str
     depth: int
     ordinal: int
+    last_at: str
+    leaf: bool
 
 
 def _deepest(
@@ -299,12 +308,41 @@ def _deepest(
         if row is not None:
             depth = start + int(row["step"]) + 1
             at = {"scope": scope, "thread_id": thread_id, "chain": chains[depth - 1], "alike": _ALIKE_MAX}
-            meant = _meant(connection.execute(_THREADS_AT, at).fetchall())
-            return _Found(
-                thread_id=meant["thread_id"], key=meant["key"], depth=depth, ordinal=int(meant["ordinal"])
-            )
+            return _at(_meant(connection.execute(_THREADS_AT, at).fetchall()), depth)
         end, step = start, step * _STEP_GROWTH
     return None
+
+
+def _at(row: sqlite3.Row, depth: int) -> _Found:
+    return _Found(
+        thread_id=row["thread_id"],
+        key=row["key"],
+        depth=depth,
+        ordinal=int(row["ordinal"]),
+        last_at=row["last_at"],
+        leaf=bool(row["leaf"]),
+    )
+
+
+def _asked_elsewhere(
+    connection: sqlite3.Connection,
+    scope: str,
+    found: _Found,
+    chains: Sequence[str],
+    path: Sequence[PathMessage],
+) -> _Found | None:
+    """Return the later conversation that asks what was asked word for word in an earlier one, which is *found*.
+
+    All of the path is known there. Where a conversation talked in later ends with the path's last answer, it goes on.
+    """
+    answers = [place for place, one in enumerate(path) if one.message.role is Role.ASSISTANT]
+    if found.depth < len(chains) or not answers or answers[-1] == len(chains) - 1:
+        return None
+    depth = answers[-1] + 1
+    at = {"scope": scope, "thread_id": "", "chain": chains[depth - 1], "alike": _ALIKE_MAX}
+    rows = connection.execute(_THREADS_AT, at).fetchall()
+    later = (row for row in rows if row["leaf"] and not row["key"] and row["last_at"] > found.last_at)
+    return next((_at(row, depth) for row in later), None)
 
 
 def _meant(rows: Sequence[sqlite3.Row]) -> sqlite3.Row:

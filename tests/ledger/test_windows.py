@@ -8,7 +8,7 @@ import pytest
 
 from ltmld.core.exchange import Placement
 from ltmld.core.injection import Injection, InjectionKind
-from ltmld.ledger import Ledger
+from ltmld.ledger import Ledger, windows
 from tests.support.ledgers import EPOCH, a_path, a_turn
 
 
@@ -138,3 +138,25 @@ def test_another_persons_words_are_no_window(ledger: Ledger) -> None:
     said = talked(ledger, 6, window=20)
     path = a_path(*said[-4:], "and now?")
     assert ledger.locate("bob", thread_key="", chains=[one.chain for one in path], path=path) is None
+
+
+class Compared(str):
+    """Words that count how often they are compared."""
+
+    __slots__ = ()
+    times = 0
+
+    def __eq__(self, other: object) -> bool:
+        Compared.times += 1
+        return str.__eq__(self, other)  # type: ignore[no-any-return, unused-ignore]  # str's answer, NotImplemented too
+
+    __hash__ = str.__hash__
+
+
+def test_equal_messages_are_laid_against_each_other_in_a_time_that_grows_with_their_number() -> None:
+    count = 2000
+    known = [(Compared("user"), Compared("a")) for _ in range(count)]
+    said = [*((Compared("user"), Compared("a")) for _ in range(count)), (Compared("user"), Compared("end"))]
+    Compared.times = 0
+    assert windows._overlap(known, said) == (0, count)
+    assert Compared.times < 20 * count

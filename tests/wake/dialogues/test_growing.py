@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.support.dialogues import Talk, said, system
@@ -68,6 +70,47 @@ async def test_home_assistant_keeps_twenty_rounds(talk: Talk) -> None:
         await talk.turn(clock, *words[:place][-39:], gets=words[place])
     assert talk.threads() == [list(words)]
     assert len(talk.everything()) == 60
+
+
+@pytest.mark.parametrize("key", ["", "kitchen"])
+@pytest.mark.parametrize("window", [5, 9, 39])
+@pytest.mark.parametrize("said_so_far", [("on", "off"), ("on", "on", "off"), ("on", "dim", "off")])
+async def test_a_window_that_says_what_was_said_at_the_beginning_goes_on_all_the_same(
+    talk: Talk, key: str, window: int, said_so_far: tuple[str, ...]
+) -> None:
+    named: dict[str, Any] = {"x_ltmld_thread": key} if key else {}
+    words = [part for number in range(30) for part in (said_so_far[number % len(said_so_far)], "Done.")]
+    await talk.converse(*words, window=window, **named)
+    assert talk.threads() == [words]
+    assert len(talk.everything()) == 60
+
+
+@pytest.mark.parametrize("key", ["", "kitchen"])
+async def test_saying_nothing_but_yes_is_saying_it_each_time(talk: Talk, key: str) -> None:
+    named: dict[str, Any] = {"x_ltmld_thread": key} if key else {}
+    await talk.converse(*["yes", "Sure."] * 10, **named)
+    for said_before in range(20, 40, 2):
+        await talk.turn(*["yes", "Sure."] * 2, "yes", gets="Sure.", **named)
+        assert len(talk.everything()) == said_before + 2
+    assert talk.threads() == [["yes", "Sure."] * 20]
+
+
+async def test_a_repeating_window_that_broke_off_is_asked_again_once(any_talk: Talk) -> None:
+    words = ["on", "Done.", "off", "Done."] * 5
+    await any_talk.converse(*words, window=9)
+    for ending in ("", "Do"):
+        await (await any_talk.asks(*words[-8:], "on")).breaks(ending, error="closed by Ollama")
+    await any_talk.turn(*words[-8:], "on", gets="Done.")
+    assert any_talk.threads() == [[*words, "on", "Done."]]
+    assert any_talk.everything().count("user: on") == 6
+
+
+async def test_what_was_asked_word_for_word_yesterday_is_asked_today(any_talk: Talk) -> None:
+    words = ["on", "Done.", "off", "Done.", "on", "Done."]
+    for _ in range(3):
+        await any_talk.converse(*words)
+        any_talk.clock.move(hours=20)
+    assert any_talk.threads() == [words] * 3
 
 
 async def test_a_summary_in_place_of_the_old_messages_is_nobodys_words(any_talk: Talk) -> None:
