@@ -57,7 +57,7 @@ LITELLM = """
 model_list:
   - model_name: "*"
     litellm_params: {{model: "ollama_chat/*", api_base: "http://127.0.0.1:{upstream}"}}
-general_settings: {{}}
+general_settings: {{dangerously_permit_weak_or_unset_master_key: true}}
 litellm_settings: {{telemetry: false}}
 """
 
