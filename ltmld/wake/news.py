@@ -9,6 +9,7 @@ Rules:
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from ltmld.index.words import STOP_WORDS
 
@@ -16,7 +17,7 @@ from ltmld.index.words import STOP_WORDS
 _WORD_CHARACTERS_MAX = 45
 _WORD = re.compile(r"[^\W_]+")
 
-_SMALL_TALK = frozenset(
+SMALL_TALK = frozenset(
     """hi hello hey hiya yo howdy greetings morning afternoon evening night welcome bye goodbye cya
     ok okay okey yes yeah yep yup no nope sure fine great cool nice good thanks thank thx ty cheers please
     sorry lol haha hmm hm um uh oh ah wow test testing ping""".split()  # noqa: SIM905 - a list would be a page
@@ -25,7 +26,13 @@ _SMALL_TALK = frozenset(
 
 def has_news(text: str, question: str) -> bool:
     """Return whether *text* holds a word that counts and that *question* does not hold."""
-    return bool(_telling(text) - _telling(question))
+    return bool(_telling(text) - _asked(question))
+
+
+# One question is held against a few hundred messages, and may be a pasted document.
+@lru_cache(maxsize=8)
+def _asked(question: str) -> frozenset[str]:
+    return frozenset(_telling(question))
 
 
 def _telling(text: str) -> set[str]:
@@ -33,6 +40,6 @@ def _telling(text: str) -> set[str]:
         word
         for word in _WORD.findall(text.casefold())
         if word not in STOP_WORDS
-        and word not in _SMALL_TALK
+        and word not in SMALL_TALK
         and not (word.isascii() and not 1 < len(word) <= _WORD_CHARACTERS_MAX and not word.isdigit())
     }

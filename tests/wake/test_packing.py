@@ -16,12 +16,14 @@ START = datetime(2024, 1, 1, tzinfo=UTC)
 _ids = count()
 
 
-def a_line(words: str, *, day: int = 0, kind: str = "message", behind: tuple[str, ...] = ()) -> Line:
+def a_line(
+    words: str, *, day: int = 0, kind: str = "message", behind: tuple[str, ...] = (), match: float = 0.0
+) -> Line:
     name, at = f"u{next(_ids)}", START + timedelta(days=day)
     hit = Hit(
         id=name, kind=kind, text=f"[{at:%Y-%m-%d}] {words}", score=1.0, at=at, message_ids=behind or (name,)
     )
-    return Line(hit=hit, at=at, order=("t", day))
+    return Line(hit=hit, at=at, order=("t", day), match=match)
 
 
 def told(*lines: Line, budget: float = 1000, k: int = 100) -> list[str]:
@@ -40,6 +42,23 @@ def test_what_does_not_fit_makes_room_for_what_does() -> None:
 
 def test_the_same_words_come_once() -> None:
     assert told(a_line("Ada: yes"), a_line("Ada: Yes"), a_line("Bo: yes")) == ["Ada: yes", "Bo: yes"]
+
+
+def test_near_duplicates_come_once_and_what_differs_by_one_word_that_counts_stays() -> None:
+    lines = [
+        "Ada: I really love the sea!",
+        "Ada: so, I love the sea",
+        "Ada: I love the seas",
+        "Ada: I don't love the sea",
+        "Ada: I love the 3 seas",
+    ]
+    assert told(*map(a_line, lines)) == [lines[0], *lines[2:]]
+
+
+def test_a_message_that_meets_the_question_better_than_its_fact_is_told_beside_it() -> None:
+    fact, other = a_line("fact", kind="fact", behind=("m1",), match=1.0), a_line("other")
+    for match, texts in ((1.4, ["fact", "other", "said"]), (1.6, ["fact", "said", "other"])):
+        assert told(fact, a_line("said", behind=("m1",), match=match), other) == texts
 
 
 def test_a_message_whose_fact_is_in_comes_last() -> None:

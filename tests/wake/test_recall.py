@@ -182,6 +182,45 @@ def test_a_memory_leads_to_the_messages_it_came_from(house: Remembering) -> None
     assert fact.refs == ("t1:0", "t1:2")
 
 
+def test_a_memory_whose_words_name_its_day_bears_it_once(house: Remembering) -> None:
+    house.hear(*TALK)
+    house.learn("Caroline attended a support group on 7 May 2023.", "t1:0", when="2023-05-07")
+    house.learn("Caroline planned a support group in May 2023.", "t1:2", when="2023-05-07", id="mem-b")
+    assert {
+        text
+        for text in house.texts("support group", k=50)
+        if "2023" in text.partition("] ")[2] or "[" not in text
+    } == {
+        "Caroline attended a support group on 7 May 2023.",
+        "[2023-05-07] Caroline planned a support group in May 2023.",
+    }
+
+
+def test_courtesies_cost_no_tokens(house: Remembering) -> None:
+    house.hear(("Melanie", "Hey Melanie! So good to hear from you! I bought a canoe. How are you?"))
+    assert house.texts("canoe") == ["[2023-05-08] Melanie: I bought a canoe."]
+
+
+def test_words_of_time_find_what_was_said_then(house: Remembering) -> None:
+    house.hear(("Caroline", "We swam in the lake."), ("Caroline", "We swam in the lake with Tom."))
+    house.ledger.import_messages(
+        [
+            ImportLine(
+                scope="default",
+                thread="t2",
+                at=START.replace(month=9),
+                role="user",
+                name="Caroline",
+                text="We swam in the lake with Jo.",
+                ref="t2:0",
+            )
+        ]
+    )
+    house.feed()
+    asked = START.replace(month=9, day=20)
+    assert house.texts("Where did we swim two weeks ago?", at=asked)[0].endswith("with Jo.")
+
+
 def test_a_message_whose_fact_is_in_waits_for_the_rest(house: Remembering) -> None:
     house.hear(*TALK)
     house.learn("Caroline's dog is called Biscuit.", "t1:4", subject="Caroline")
@@ -242,7 +281,12 @@ def test_full_text_alone_recalls_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["", "   ", "\x00", "\ud83d", '" OR * NEAR(', "?" * 10_000, "word " * 20_000]
+    "query",
+    [
+        *("", "   ", "\x00", "\ud83d", "?" * 10_000, "word " * 20_000, "last summer " * 9_000),
+        *('" OR * NEAR(', "NEAR(a b, 3)", "-dog", 'dog AND NOT "', "text:dog", "dog*", "^dog", "{a b}:c"),
+        *("我的狗叫什么名字", "ما اسم كلبي؟", "🐶🐕", "собака", "999999999 years ago"),
+    ],
 )
 def test_any_text_can_be_asked(house: Remembering, query: str) -> None:
     house.hear(*TALK)
