@@ -122,7 +122,10 @@ Respond to the user query using the provided context, incorporating inline citat
             "[ask_followup_question for 'Which?'] Result:\n\n<answer>\n/ltm status\n</answer>\n\n"
             "<environment_details>\nMonday\n</environment_details>"
         ),
-        "[attempt_completion] Result:\n<feedback>\n/ltm status\n</feedback>\n<environment_details></environment_details>",
+        (
+            "[attempt_completion] Result:\n<feedback>\n/ltm status\n</feedback>\n"
+            "<environment_details>\n</environment_details>"
+        ),
     ],
     ids=["documents", "task", "reminder", "request", "request behind surroundings", "answer", "feedback"],
 )
