@@ -18,6 +18,7 @@
     ├── EmbedderError         the embedding model cannot be loaded or run               exit 1
     ├── CompletionError       a model call of sleep failed or made no sense             exit 1
     └── WireError             bytes that are not what their dialect says (never shown: passed through)
+        └── WireLimitError    bytes that would cost too much to read (never shown: passed through)
 
 Rules:
 1. A message says what happened, to what, and what to do about it.
@@ -106,3 +107,7 @@ class CompletionError(LtmldError):
 
 class WireError(LtmldError):
     """Bytes that are not what their dialect says; the proxy passes them through."""
+
+
+class WireLimitError(WireError):
+    """Bytes that would cost too much to read; the proxy passes them through."""

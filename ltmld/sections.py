@@ -127,6 +127,23 @@ class WakeSettings(_Section):
     capture_bytes_max: int = Field(
         8 * 1024 * 1024, gt=0, description="Most bytes of one answer that are kept."
     )
+    look_values_max: int = Field(
+        300_000,
+        gt=0,
+        description="Most JSON values of a request that is read; a long conversation has thousands, a `context` of "
+        "Ollama one for each token. More pass unread.",
+    )
+    look_messages_max: int = Field(
+        10_000, gt=0, description="Most messages, with the parts of their contents, of a request that is looked into."
+    )
+    look_deadline_ms: float = Field(
+        2000.0, gt=0, description="How long reading a request may take; then it passes without memory."
+    )
+    origins: tuple[str, ...] = Field(
+        (),
+        description="Web origins whose requests are looked into besides those that Ollama lets in by itself: what "
+        "`OLLAMA_ORIGINS` adds, with at most one `*` in each. Requests of other pages pass unread.",
+    )
     cloud: bool = Field(
         default=False, description="Let memories go to cloud models, and record what is said to them."
     )

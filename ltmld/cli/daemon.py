@@ -97,6 +97,8 @@ def _requests_line(facts: dict[str, Any]) -> str:
         "upstream_errors",
         "commands",
         "recall_timeouts",
+        "too_costly",
+        "look_timeouts",
     )
     shown = [f"{counted[name]} {name.replace('_', ' ')}" for name in known if counted.get(name)]
     if counted.get("failures"):

@@ -14,6 +14,8 @@ Rules:
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ltmld.core.host_names import allowed_host
 
 # Ollama's defaults (envconfig.AllowedOrigins): these hosts with any port, and these schemes of desktop programs.
@@ -28,6 +30,18 @@ def may_answer(*, origin: str, host: str, fetch_site: str = "", hostname: str, o
     if fetch_site in ("cross-site", "same-site"):
         return False
     return not on_loopback or allowed_host(host, hostname=hostname)
+
+
+def added_origin(origin: str, added: Iterable[str]) -> bool:
+    """Tell whether *origin* is one that a person *added*; each may hold one ``*``, as in OLLAMA_ORIGINS."""
+    for pattern in added:
+        front, star, back = pattern.lower().partition("*")
+        whole = origin.lower()
+        if not star and whole == front:
+            return True
+        if star and len(whole) >= len(front) + len(back) and whole.startswith(front) and whole.endswith(back):
+            return True
+    return False
 
 
 def same_origin(origin: str, host: str) -> bool:

@@ -72,6 +72,7 @@ class MemorySide:
         attendant = _attendant(settings, house, feed)
         house.control.wake_stats = lambda: {
             **asdict(attendant.stats),
+            **asdict(attendant.hearing.stats),
             **asdict(attendant.recordings),
             "fingerprints": attendant.fingerprints.standing(),
         }

@@ -28,12 +28,12 @@ from ltmld.wake.clerk import FAILED
 from ltmld.wake.commands import spoken_aside
 from ltmld.wake.finder import Finder, Found
 from ltmld.wake.fingerprints import Fingerprints
-from ltmld.wake.hearing import ASIDE_BYTES, Heard, hear
+from ltmld.wake.hearing import Heard, Hearing
 from ltmld.wake.identity import path_of, thread_key_of, with_refs
 from ltmld.wake.injector import Injector, Place, with_injection
 from ltmld.wake.recorder import ExchangeRecording, Opening, RecordingStats
 from ltmld.wake.replay import replayed
-from ltmld.wire.dialects import dialect_for, error_body
+from ltmld.wire.dialects import error_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,10 +105,10 @@ class WakeAttendant:
         self.fingerprints = fingerprints or Fingerprints()
         self.stats = AttendStats()
         self.recordings = RecordingStats()
+        self.hearing = Hearing(settings, body_bytes_max=body_bytes_max)
         self._ledger = ledger
         self._cards = cards
         self._settings = settings
-        self._body_bytes_max = body_bytes_max
         self._clock = clock
         self._new_id = new_id
         self._recorded = recorded
@@ -123,6 +123,7 @@ class WakeAttendant:
     async def close(self) -> None:
         """Let connections and threads go."""
         await self._cards.close()
+        self.hearing.close()
         for pool in (self._places, self._recalls):
             pool.shutdown(wait=False, cancel_futures=True)
         if self._clerk is not None:
@@ -133,7 +134,7 @@ class WakeAttendant:
         if head.path in _MODEL_PATHS:
             self._cards.forget()
             return False
-        return dialect_for(head.method, head.path) is not None
+        return self.hearing.admits(head)
 
     def unavailable(self, head: RequestHead, message: str) -> bytes:
         """Return the body of a 502 in the shape of the request's dialect."""
@@ -143,14 +144,7 @@ class WakeAttendant:
         """Look into one request; whatever goes wrong, it passes as it came."""
         passing = Plan(body=body)
         try:
-            heard = await hear(
-                head,
-                body,
-                settings=self._settings,
-                fingerprints=self.fingerprints.current(),
-                body_bytes_max=self._body_bytes_max,
-                pool=self._places,
-            )
+            heard = await self.hearing.hear(head, body, fingerprints=self.fingerprints.current())
             if heard.identity.mode == _OFF:
                 heard = replace(heard, passing=passing, command=None)
             passing = heard.passing
@@ -295,10 +289,7 @@ class WakeAttendant:
         )
         if not replay.block and not replay.notes:
             return Sent(body=heard.plain)
-        if len(request.body) <= ASIDE_BYTES:
-            return Sent(body=write(), injections=replay.injections)
-        aside = asyncio.get_running_loop().run_in_executor(self._places, write)
-        return Sent(body=await aside, injections=replay.injections)
+        return Sent(body=await self.hearing.written(request, write), injections=replay.injections)
 
     async def _card(self, model: str, deadline: float) -> ModelCard | None:
         try:

@@ -11,7 +11,6 @@ Rules:
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NoReturn
 
 import structlog
@@ -21,8 +20,8 @@ from ltmld.core.ports import Plan
 from ltmld.errors import LedgerError, WireError
 from ltmld.wake.clerk import Clerk, Doorway
 from ltmld.wake.fingerprints import shipped
-from ltmld.wake.hearing import hear
-from ltmld.wire.dialects import dialect_for, error_body
+from ltmld.wake.hearing import Hearing
+from ltmld.wire.dialects import error_body
 
 if TYPE_CHECKING:
     from ltmld.config import WakeSettings
@@ -40,23 +39,23 @@ class WaitingAttendant:
     def __init__(
         self, reason: str, *, settings: WakeSettings, body_bytes_max: int, doorway: Doorway, clock: Clock
     ) -> None:
-        self._settings, self._body_bytes_max = settings, body_bytes_max
+        self._settings = settings
+        self._hearing = Hearing(settings, body_bytes_max=body_bytes_max)
         self._clerk = Clerk(
             _Excused(reason),
             doorway=doorway,
             deadline_s=settings.command_deadline_ms / 1000,
             clock=clock,
         )
-        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="waiting")
 
     def close(self) -> None:
         """Let the threads go."""
         self._clerk.close()
-        self._pool.shutdown(wait=False)
+        self._hearing.close()
 
     def looks_into(self, head: RequestHead) -> bool:
         """Tell whether a command may stand in the request."""
-        if not self._settings.commands or dialect_for(head.method, head.path) is None:
+        if not self._settings.commands or not self._hearing.admits(head):
             return False
         return (head.get(b"x-ltmld-memory") or b"").strip().lower() != b"off"
 
@@ -67,14 +66,7 @@ class WaitingAttendant:
     async def attend(self, head: RequestHead, body: bytes) -> Plan:
         """Answer a command; pass everything else."""
         try:
-            heard = await hear(
-                head,
-                body,
-                settings=self._settings,
-                body_bytes_max=self._body_bytes_max,
-                pool=self._pool,
-                fingerprints=shipped(),
-            )
+            heard = await self._hearing.hear(head, body, fingerprints=shipped())
         except WireError as error:
             log.debug("request.not_understood", path=head.path, error=str(error))
             return Plan(body=body)

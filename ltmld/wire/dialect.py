@@ -11,6 +11,7 @@ from ltmld.wire.capture import Capture, DialectReader
 from ltmld.wire.json_text import Edit
 from ltmld.wire.request import Request
 from ltmld.wire.structs import Struct
+from ltmld.wire.weight import check_messages
 
 _NOTHING = frozenset[int]()
 
@@ -30,13 +31,16 @@ class Dialect(ABC):
     reader: ClassVar[type[DialectReader]]
     """What reads an answer."""
 
-    def parse(self, body: bytes) -> Request:
-        """Read a request body.
+    def parse(self, body: bytes, *, messages_max: int | None = None) -> Request:
+        """Read a request body that has at most *messages_max* messages and parts of them.
 
         Raises:
             WireError: it is not understood, and passes untouched.
         """
-        return self._request(Body.read(body, self.struct))
+        parsed = Body.read(body, self.struct)
+        if messages_max is not None:
+            check_messages(parsed.tree, messages_max)
+        return self._request(parsed)
 
     def inject(
         self,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import zstandard
 
-from ltmld.errors import WireError
+from ltmld.errors import WireError, WireLimitError
 
 # maxDecompressedBodySize and WithDecoderMaxMemory of Ollama's middleware: beyond them it refuses the request.
 UNPACKED_BYTES_MAX = 20 * 1024 * 1024
@@ -26,7 +26,8 @@ def decoded(body: bytes, content_encoding: str, bytes_max: int, *, takes_zstd: b
     """Return the body as it is meant, at most *bytes_max* bytes of it.
 
     Raises:
-        WireError: the encoding is not known here, the body is broken, or it is too large.
+        WireError: the encoding is not known here, or the body is broken.
+        WireLimitError: it is too large.
     """
     match content_encoding.strip():
         case "" | "identity":
@@ -46,7 +47,7 @@ def _unpacked(body: bytes, bytes_max: int) -> bytes:
     except (zstandard.ZstdError, MemoryError) as error:
         raise WireError(f"the zstd body cannot be unpacked: {error}; it passes untouched") from error
     if len(unpacked) > bytes_max + len(_END):
-        raise WireError(f"the zstd body unpacks to more than {bytes_max} bytes; it passes untouched")
+        raise WireLimitError(f"the zstd body unpacks to more than {bytes_max} bytes; it passes untouched")
     if not unpacked.endswith(_END):
         raise WireError("the zstd body is cut off; it passes untouched")
     return unpacked.removesuffix(_END)

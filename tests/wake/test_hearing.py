@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -16,7 +15,7 @@ from ltmld.config import WakeSettings
 from ltmld.core.ports import Plan, RequestHead
 from ltmld.wake.commands import Verb
 from ltmld.wake.fingerprints import shipped
-from ltmld.wake.hearing import ASIDE_BYTES, Heard, hear
+from ltmld.wake.hearing import ASIDE_BYTES, Heard, Hearing
 
 ROUTES = ("/api/chat", "/v1/chat/completions", "/v1/responses", "/v1/messages")
 Said = tuple[str, str]
@@ -30,17 +29,11 @@ command = st.tuples(
 
 def heard(path: str, body: bytes, **settings: bool) -> Heard:
     head = RequestHead(method="POST", target=path, headers=(), peer="127.0.0.1")
-    with ThreadPoolExecutor(1) as pool:
-        return asyncio.run(
-            hear(
-                head,
-                body,
-                settings=WakeSettings(**settings),
-                fingerprints=shipped(),
-                body_bytes_max=10_000_000,
-                pool=pool,
-            )
-        )
+    hearing = Hearing(WakeSettings(**settings), body_bytes_max=10_000_000)
+    try:
+        return asyncio.run(hearing.hear(head, body, fingerprints=shipped()))
+    finally:
+        hearing.close()
 
 
 def a_body(path: str, said: Sequence[Said], *, parts: bool = False) -> bytes:
