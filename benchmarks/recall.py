@@ -33,6 +33,7 @@ from ltmld.core.memory import Memory, MemoryKind, Source
 from ltmld.core.proposal import Learn
 from ltmld.core.tokens import estimate
 from ltmld.daemon.clock import new_id, utc_now
+from ltmld.index.chroma import ChromaFolder
 from ltmld.index.index import LocalIndex
 from ltmld.index.vectors import Vectors
 from ltmld.ledger.imports import ImportLine
@@ -151,15 +152,19 @@ def measured_naive(
     conversations: Sequence[Conversation], folder: Path, embedder: MiniLmEmbedder
 ) -> dict[str, Any]:
     """Ask the same of the plainest memory there is: raw messages in Chroma, nearest first."""
-    vectors = Vectors(folder, embedder=embedder.name, dimension=embedder.dimension)
-    vectors.open()
+    vectors = Vectors(ChromaFolder(folder))
+    vectors.open([embedder.name])
     for conversation in conversations:
         rows = embedder.embed([line.text for line in conversation.lines])
-        vectors.put(conversation.name, {str(number): row for number, row in enumerate(rows)})
+        vectors.put(
+            conversation.name, {str(number): row for number, row in enumerate(rows)}, embedder=embedder.name
+        )
 
     def ask_in(conversation: Conversation) -> Ask:
         def ask(text: str) -> list[tuple[str, Sequence[str]]]:
-            found = vectors.nearest(conversation.name, embedder.embed([text]), limit=ASKED_HITS)[0]
+            found = vectors.nearest(
+                conversation.name, embedder.embed([text]), embedder=embedder.name, limit=ASKED_HITS
+            )[0]
             lines = [conversation.lines[int(name)] for name, _ in found]
             return [(line.text, (line.ref,)) for line in lines]
 

@@ -15,6 +15,7 @@
     │   ├── LedgerBusyError   its bounded queue is full: the exchange is not recorded
     │   └── LedgerSchemaError it was written by a newer ltmld
     ├── IndexBrokenError      the index cannot be used; the ledger can rebuild it       exit 1
+    │   └── IndexAwayError    its server does not answer, or its disk is full: it waits
     ├── EmbedderError         the embedding model cannot be loaded or run               exit 1
     ├── CompletionError       a model call of sleep failed or made no sense             exit 1
     └── WireError             bytes that are not what their dialect says (never shown: passed through)
@@ -95,6 +96,10 @@ class LedgerSchemaError(LedgerError):
 
 class IndexBrokenError(LtmldError):
     """The index cannot be used; the ledger can rebuild it."""
+
+
+class IndexAwayError(IndexBrokenError):
+    """The index is whole and cannot be reached, or cannot be written, for now."""
 
 
 class EmbedderError(LtmldError):

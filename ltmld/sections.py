@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Literal, Self
+from typing import Self
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+from ltmld.core.embedder_key import embedder_key
 
 
 class _Section(BaseModel):
@@ -173,15 +176,55 @@ class IndexSettings(_Section):
     """Full text and vectors."""
 
     candidates: int = Field(100, gt=0, description="Units that each half of the index offers to ranking.")
+    url: str = Field(
+        "",
+        description="Chroma server that keeps the vectors, such as `http://127.0.0.1:8000`; empty: in the data folder.",
+    )
+    token: SecretStr | None = Field(None, description="Token that the Chroma server asks for.")
+    token_header: str = Field(
+        "x-chroma-token",
+        pattern=r"^[A-Za-z0-9-]+$",
+        description="Header that carries the token; with `Authorization` the token is written as `Bearer ...`.",
+    )
+    deadline_ms: float = Field(
+        100.0,
+        gt=0,
+        description="How long a search waits for a Chroma server or a model of Ollama; then full text goes on alone.",
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _server(cls, value: str) -> str:
+        url = value.strip().rstrip("/")
+        parts = urlsplit(url)
+        if url and (
+            parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment
+        ):
+            raise ValueError("must be a URL such as http://127.0.0.1:8000, or empty")
+        if parts.username or parts.password:
+            raise ValueError("holds a password: set index.token instead")
+        return url
 
 
 class ModelsSettings(_Section):
     """The embedder, and the model that sleep asks."""
 
-    embedder: Literal["all-minilm-l6-v2"] = Field("all-minilm-l6-v2", description="Embedding model.")
+    embedder: str = Field(
+        "all-minilm-l6-v2",
+        description="Embedding model: `all-minilm-l6-v2`; `ollama:NAME`, a model of Ollama; or a sentence-transformers "
+        "model, by its folder or by the name under which the Hugging Face cache has it.",
+    )
     threads: int = Field(2, gt=0, description="Threads that embedding may use.")
+    embedding_timeout_s: float = Field(
+        60.0, gt=0, description="How long Ollama may take for one batch of texts, loading the model included."
+    )
     sleep_model: str = Field("", description="Ollama model of sleep; empty: the model last talked to.")
     completion_timeout_s: float = Field(600.0, gt=0, description="How long one completion of sleep may take.")
+
+    @field_validator("embedder")
+    @classmethod
+    def _embedder(cls, value: str) -> str:
+        return embedder_key(value)
 
 
 class SleepSettings(_Section):

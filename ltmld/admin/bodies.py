@@ -65,6 +65,12 @@ class ScopeBody(_Body):
     scope: str = DEFAULT_SCOPE
 
 
+class ReindexBody(_Body):
+    """Which embedder is to be used from now on; empty: the one in use."""
+
+    embedder: str = Field("", max_length=1000)
+
+
 class SleepBody(_Body):
     """A wish to sleep now."""
 

@@ -20,6 +20,7 @@ from ltmld.admin.bodies import (
     EditBody,
     Kind,
     RecallBody,
+    ReindexBody,
     RememberBody,
     ScopeBody,
     SleepBody,
@@ -79,9 +80,9 @@ def _add_conversations(router: APIRouter, control: Control, *, import_bytes_max:
         return control.recall(body.given())
 
     @router.post("/api/reindex")
-    def reindex() -> JsonObject:
-        """Build the index again from the ledger."""
-        return control.reindex()
+    def reindex(body: ReindexBody | None = None) -> JsonObject:
+        """Build the index again from the ledger, or begin to change the embedder."""
+        return control.reindex(body.embedder) if body else control.reindex()
 
     @router.get("/api/threads")
     def threads(scope: str = "", limit: Limit = PAGE, cursor: str = "") -> JsonObject:

@@ -98,9 +98,10 @@ class RemoteControl:
         """Show one exchange."""
         return self._get(f"/api/exchanges/{quote(exchange_id, safe='')}")
 
-    def reindex(self) -> JsonObject:
-        """Build the index again."""
-        return self._call("POST", "/api/reindex", timeout_s=LONG_TIMEOUT_S)
+    def reindex(self, embedder: str = "") -> JsonObject:
+        """Build the index again, or change the embedder."""
+        body = {"embedder": embedder} if embedder else None
+        return self._call("POST", "/api/reindex", body, timeout_s=LONG_TIMEOUT_S)
 
     def pause(self, scope: str) -> JsonObject:
         """Switch the memory of a scope off."""

@@ -114,8 +114,15 @@ def _memory_lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
 
     index, ledger = facts["index"], facts["ledger"]
     rows = [("data", facts["data_dir"]), ("embedder", index["embedder"])]
+    if index.get("url"):
+        rows.append(("vectors", f"on the Chroma server {index['url']}"))
     if index["broken"]:
-        rows.append(("index", f"without vectors: {index['broken']}. `ltmld reindex` rebuilds it."))
+        rows.append(("index", f"not whole: {index['broken']}"))
+    if building := index.get("building"):
+        done, total = building["done"], building["total"]
+        rows.append(("new embedder", f"{building['embedder']}: {done:,} of {total:,} vectors built"))
+    elif index.get("missing"):
+        rows.append(("index", f"{index['missing']:,} units lack their vectors; they are found by words"))
     if ledger["outbox_depth"]:
         rows.append(("index", f"{ledger['outbox_depth']} changes wait to be indexed"))
     rows.extend((f"scope {name}", _counts(counts)) for name, counts in facts["scopes"].items())

@@ -285,6 +285,6 @@ class Control(Protocol):
     def sleep(self, cycle_id: str) -> JsonObject: ...  # noqa: D102
     def threads(self, query: JsonObject) -> JsonObject: ...  # noqa: D102
     def exchange(self, exchange_id: str) -> JsonObject: ...  # noqa: D102
-    def reindex(self) -> JsonObject: ...  # noqa: D102
+    def reindex(self, embedder: str = "") -> JsonObject: ...  # noqa: D102
     def pause(self, scope: str) -> JsonObject: ...  # noqa: D102
     def resume(self, scope: str) -> JsonObject: ...  # noqa: D102

@@ -86,7 +86,7 @@ class AbsentControl:
         """Refuse."""
         self._refuse()
 
-    def reindex(self) -> JsonObject:
+    def reindex(self, embedder: str = "") -> JsonObject:
         """Refuse."""
         self._refuse()
 

@@ -19,11 +19,12 @@ from ltmld.core.scope import DEFAULT_SCOPE, is_scope
 from ltmld.daemon import heap, standing, views
 from ltmld.daemon.lines import import_lines, rfc3339
 from ltmld.daemon.said import Said
-from ltmld.errors import BadInputError
+from ltmld.errors import BadInputError, RefusedError
 
 if TYPE_CHECKING:
     from ltmld.config import Settings
     from ltmld.core.clock import Clock, NewId
+    from ltmld.daemon.rebuilding import Rebuilding
     from ltmld.daemon.sleeper import Sleeper
     from ltmld.index.index import LocalIndex
     from ltmld.ledger.ledger import Ledger
@@ -67,6 +68,8 @@ class LocalControl:
         """``ready``, or ``preparing`` while the embedder is being made or loaded."""
         self.embedder: Callable[[], str] = lambda: settings.models.embedder
         """The embedder's name, or why there is none (yet)."""
+        self.rebuilding: Rebuilding | None = None
+        """Changes the embedder."""
 
     def status(self) -> JsonObject:
         """Tell how everything stands."""
@@ -78,7 +81,7 @@ class LocalControl:
             "ledger": standing.ledger(self._ledger, self._settings.data_dir),
             "scopes": {scope: self._ledger.counts(scope) for scope in self._ledger.scopes()},
             "paused": {scope: views.moment(at) for scope, at in self._ledger.pauses.all().items()},
-            "index": {"embedder": self.embedder(), "broken": self._index.broken},
+            "index": {"embedder": self.embedder(), **self._index.standing(), "url": self._settings.index.url},
             "sleep": standing.sleep(self._ledger, self._sleeper),
         }
 
@@ -225,8 +228,20 @@ class LocalControl:
         """
         return self._ledger.exchange(exchange_id)
 
-    def reindex(self) -> JsonObject:
-        """Build the index again from the ledger; recall finds less until it answers."""
+    def reindex(self, embedder: str = "") -> JsonObject:
+        """Build the index again from the ledger; recall finds less until it answers.
+
+        With an *embedder*, build its vectors beside those in use instead, and answer as soon as that has begun.
+
+        Raises:
+            BadInputError: there can be no such embedder.
+            EmbedderError: it is not there, or cannot be made ready.
+            RefusedError: another one is being prepared.
+        """
+        if embedder:
+            if self.rebuilding is None:
+                raise RefusedError("The embedder cannot be changed here.")
+            return self.rebuilding.begin(embedder)
         started = time.monotonic()
         self._index.wipe()
         self._index_all()

@@ -48,7 +48,8 @@ class FeedThread:
             self._thread.join()
 
     def _drain(self) -> None:
-        while not self._stopping.is_set() and (rows := self._feeder.drain()):
+        # What was said just now comes before what only lacks its vectors.
+        while not self._stopping.is_set() and (rows := self._feeder.drain() or self._feeder.fill()):
             self._taken += rows
         if heap.settle(self._taken):
             self._taken = 0

@@ -16,12 +16,15 @@ import structlog
 from ltmld.daemon.clock import new_id, utc_now
 from ltmld.daemon.control import LocalControl
 from ltmld.daemon.lock import FolderLock
+from ltmld.daemon.rebuilding import Rebuilding
 from ltmld.daemon.sleeper import Sleeper
-from ltmld.errors import IndexBrokenError
+from ltmld.index.building import choice
+from ltmld.index.chroma import ChromaServer
 from ltmld.index.index import LocalIndex
 from ltmld.ledger.ledger import Ledger
 from ltmld.models.deferred import DeferredEmbedder
-from ltmld.models.embedder import MiniLmEmbedder
+from ltmld.models.embedders import AnyEmbedder, Embedders
+from ltmld.proxy.trust import trust_for
 from ltmld.wake.feeder import Feeder
 from ltmld.wake.recall import HybridRecall
 
@@ -38,12 +41,15 @@ class House:
     """Everything that memory is made of, built once."""
 
     ledger: Ledger
-    embedder: MiniLmEmbedder | DeferredEmbedder
+    embedder: AnyEmbedder | DeferredEmbedder
     index: LocalIndex
     feeder: Feeder
     recall: HybridRecall
     sleeper: Sleeper
     control: LocalControl
+    rebuilding: Rebuilding
+    unfinished: str = ""
+    """The embedder whose vectors were being built when ltmld last stopped."""
     lock: FolderLock | None = None
 
     @classmethod
@@ -97,13 +103,10 @@ class House:
         folder = settings.data_dir
         ledger = Ledger.open(folder, clock=clock, new_id=make_id, queue_max=settings.ledger.queue_max)
         # Nothing is loaded yet: a command that embeds nothing pays nothing, and the daemon prepares it aside.
-        minilm = MiniLmEmbedder(folder / "models", threads=settings.models.threads)
-        embedder = DeferredEmbedder(minilm) if deferred else minilm
-        try:
-            index = LocalIndex(folder / "index", embedder)
-        except IndexBrokenError:
-            ledger.close()
-            raise
+        embedders, chosen = _embedders(settings), choice(folder / "index")
+        named = embedders.make(chosen.in_use(settings.models.embedder))
+        embedder = DeferredEmbedder(named) if deferred else named
+        index = _index(settings, embedder)
         feeder = Feeder(
             ledger, index, opened=embedder.settled if isinstance(embedder, DeferredEmbedder) else None
         )
@@ -114,9 +117,7 @@ class House:
             candidates=settings.index.candidates,
             clock=clock,
         )
-        if index.broken:
-            log.warning("index.broken", reason=index.broken)
-            ledger.outbox_refill()
+        rebuilding = Rebuilding(index, feeder, embedders, setting=settings.models.embedder)
         sleeper = Sleeper(
             ledger=ledger,
             index=index,
@@ -130,8 +131,9 @@ class House:
         control = LocalControl(
             ledger, index, feeder, recall, settings, clock, make_id, sleeper=sleeper, proxy_stats=proxy_stats
         )
+        control.rebuilding = rebuilding
         if isinstance(embedder, DeferredEmbedder):
-            control.embedder = lambda: embedder.standing
+            control.embedder = lambda: _standing(index, embedder)
             control.readiness = lambda: "ready" if embedder.settled.is_set() else "preparing"
         return cls(
             ledger=ledger,
@@ -141,6 +143,8 @@ class House:
             recall=recall,
             sleeper=sleeper,
             control=control,
+            rebuilding=rebuilding,
+            unfinished=chosen.to_build(settings.models.embedder),
             lock=own,
         )
 
@@ -149,6 +153,49 @@ class House:
         self.sleeper.close()
         self.recall.close()
         self.index.close()
+        self.rebuilding.close()
+        self.embedder.close()
         self.ledger.close()
         if self.lock:
             self.lock.release()
+
+
+def _standing(index: LocalIndex, first: DeferredEmbedder) -> str:
+    """Name the embedder in use, or say why there is none: the first one, or what it was changed to."""
+    used = index.in_use
+    return first.standing if used is None or used is first else used.name
+
+
+def _embedders(settings: Settings) -> Embedders:
+    return Embedders(
+        folder=settings.data_dir / "models",
+        threads=settings.models.threads,
+        ollama_url=settings.upstream,
+        ollama_timeout_s=settings.models.embedding_timeout_s,
+        trust=lambda: trust_for(settings.upstream_host, settings.proxy.ca_file),
+    )
+
+
+def _index(settings: Settings, embedder: AnyEmbedder | DeferredEmbedder) -> LocalIndex:
+    index = LocalIndex(
+        settings.data_dir / "index",
+        embedder,
+        place=_place(settings),
+        deadline_s=settings.index.deadline_ms / 1000,
+    )
+    if index.broken:
+        log.warning("index.broken", reason=index.broken)
+    return index
+
+
+def _place(settings: Settings) -> ChromaServer | None:
+    """Return the Chroma server of the settings, if there is one."""
+    if not settings.index.url:
+        return None
+    secret, header = settings.index.token, settings.index.token_header
+    token = secret.get_secret_value() if secret else ""
+    if token and header.lower() == "authorization" and " " not in token:
+        token = f"Bearer {token}"
+    return ChromaServer(
+        url=settings.index.url, folder=settings.data_dir / "index", header=header, token=token
+    )

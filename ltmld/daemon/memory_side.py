@@ -92,8 +92,11 @@ class MemorySide:
                 self.house.embedder.prepare()
         except EmbedderError as error:
             log.error("embedder.absent", error=str(error))  # noqa: TRY400 - the message says it all
+        self.house.rebuilding.wake = self.feed.wake
         self.feed.start()
         log.info("memory.ready", took_s=round((utc_now() - started_at).total_seconds(), 2))
+        if self.house.unfinished:
+            self.house.rebuilding.go_on(self.house.unfinished)
 
     async def serve(self, door: socket.socket, stopping: asyncio.Event) -> None:
         """Serve the control plane on the listening socket *door* until *stopping* is set."""

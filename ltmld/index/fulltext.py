@@ -22,6 +22,7 @@ from typing import Any
 from ltmld.core.hit import Scored, Unit
 from ltmld.errors import IndexBrokenError
 from ltmld.index.readers import Readers
+from ltmld.index.selecting import Frequencies
 from ltmld.index.units import owner
 from ltmld.index.words import terms
 
@@ -39,6 +40,17 @@ CREATE TABLE IF NOT EXISTS units (
     UNIQUE (scope, id)
 ) STRICT;
 CREATE INDEX IF NOT EXISTS units_by_owner ON units (scope, owner);
+CREATE INDEX IF NOT EXISTS units_without_vectors ON units (number) WHERE digest = '';
+CREATE TABLE IF NOT EXISTS building (
+    number INTEGER PRIMARY KEY REFERENCES units (number),
+    vectors INTEGER NOT NULL,
+    digest TEXT NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS leftovers (
+    scope TEXT NOT NULL,
+    id TEXT NOT NULL,
+    PRIMARY KEY (scope, id)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS names (
     scope INTEGER NOT NULL REFERENCES scopes (number),
     name TEXT NOT NULL,
@@ -58,6 +70,10 @@ ON CONFLICT (scope, id) DO UPDATE SET
     kind = excluded.kind, vectors = excluded.vectors, digest = excluded.digest
 RETURNING number
 """
+_HELD = """
+SELECT scopes.name, sum(units.vectors) FROM units JOIN scopes ON scopes.number = units.scope
+WHERE units.digest <> '' GROUP BY units.scope
+"""
 # CROSS JOIN keeps the order: each wanted id is looked up. Left to itself SQLite reads the whole scope (14 ms).
 _FIND_UNITS = """
 SELECT units.id, units.kind, units.vectors, units.digest
@@ -72,7 +88,7 @@ _SEARCH = """
 SELECT units.id, units.kind, best.score
 FROM (
     SELECT rowid AS number, rank AS score FROM fulltext_{table}
-    WHERE fulltext_{table} MATCH ? ORDER BY rank LIMIT ?
+    WHERE fulltext_{table} MATCH ? AND rowid > ? ORDER BY rank LIMIT ?
 ) AS best CROSS JOIN units ON units.number = best.number
 ORDER BY best.score, best.number
 """
@@ -100,6 +116,7 @@ class FullText:
         self._lock = threading.RLock()
         self._readers = Readers(self._connection)
         self._scopes: dict[str, int] = {}
+        self._frequencies = Frequencies()
         self.fresh = not path.exists()
         self.aside: Path | None = None
         try:
@@ -122,25 +139,35 @@ class FullText:
 
     def note(self, name: str) -> str:
         """Return a note about the index itself, or an empty text."""
-        rows = self._read("SELECT value FROM about WHERE name = ?", (name,))
+        rows = self.read("SELECT value FROM about WHERE name = ?", (name,))
         return str(rows[0][0]) if rows else ""
 
     def set_note(self, name: str, value: str) -> None:
         """Keep a note about the index itself."""
-        with self._transaction() as writer:
-            writer.execute(_SET_NOTE, (name, value))
+        with self.transaction() as writer:
+            self.write_note(writer, name, value)
+
+    @staticmethod
+    def write_note(writer: sqlite3.Connection, name: str, value: str) -> None:
+        """Keep a note within a transaction of the caller's."""
+        writer.execute(_SET_NOTE, (name, value))
+
+    @staticmethod
+    def listing(values: Sequence[str]) -> str:
+        """Return *values* as SQLite's ``json_each`` takes them."""
+        return _json(values)
 
     def listed(self, scope: str, unit_ids: Sequence[str]) -> dict[str, Listed]:
         """Return what is known of units by id; unknown ids are absent."""
         number = self._scope(scope)
         if number is None:
             return {}
-        rows = self._read(_FIND_UNITS, (_json(unit_ids), number))
+        rows = self.read(_FIND_UNITS, (_json(unit_ids), number))
         return {row[0]: Listed(kind=row[1], vectors=row[2], digest=row[3]) for row in rows}
 
     def put(self, scope: str, units: Sequence[Unit], listed: Mapping[str, Listed]) -> None:
         """Add or replace units of one scope, each with its entry in the list."""
-        with self._transaction() as writer:
+        with self.transaction() as writer:
             number = self._scope(scope) or self._new_scope(writer, scope)
             for unit in units:
                 entry = listed[unit.id]
@@ -161,46 +188,60 @@ class FullText:
         number = self._scope(scope)
         if number is None:
             return {}
-        return {row[1]: row[2] for row in self._read(_FIND_OWNED, (_json(owners), number))}
+        return {row[1]: row[2] for row in self.read(_FIND_OWNED, (_json(owners), number))}
 
     def drop(self, scope: str, owners: Sequence[str]) -> None:
         """Remove all units made of these messages and memories."""
         number = self._scope(scope)
         if number is None:
             return
-        with self._transaction() as writer:
+        with self.transaction() as writer:
             found = writer.execute(_FIND_OWNED, (_json(owners), number)).fetchall()
             for rowid, _, _ in found:
                 writer.execute(f"DELETE FROM fulltext_{number} WHERE rowid = ?", (rowid,))  # noqa: S608 - a number
+                writer.execute("DELETE FROM building WHERE number = ?", (rowid,))
                 writer.execute("DELETE FROM units WHERE number = ?", (rowid,))
             if found:
                 writer.execute(_SET_NOTE, (_UNPURGED, "yes"))
 
     def forget_vectors(self) -> None:
         """Note that no unit has vectors any more: all are to be made again."""
-        with self._transaction() as writer:
+        with self.transaction() as writer:
             writer.execute("UPDATE units SET digest = '', vectors = 0")
+            writer.execute("DELETE FROM building")
+
+    def held(self) -> dict[str, int]:
+        """Return how many vectors each scope has by the list."""
+        rows = self.read(_HELD, ())
+        return {row[0]: int(row[1]) for row in rows}
+
+    def total(self) -> int:
+        """Return the number of units in all scopes."""
+        return int(self.read("SELECT count(*) FROM units", ())[0][0])
 
     def search(self, query: str, *, scope: str, limit: int) -> list[Scored]:
         """Return the best units by BM25, best first; *query* is any text, never FTS5 syntax."""
         number, words = self._scope(scope), terms(query)
         if number is None or not words or limit <= 0:
             return []
-        match = " OR ".join(f'"{word}"' for word in words)
-        rows = self._read(_SEARCH.format(table=number), (match, limit))
+        with self._readers.one() as connection:
+            chosen = self._frequencies.select(connection, number, words)
+            rows = connection.execute(
+                _SEARCH.format(table=number), (chosen.match, chosen.after, limit)
+            ).fetchall()
         # FTS5's bm25() is negative, the better the lower.
         return [Scored(unit_id=row[0], kind=row[1], score=-row[2]) for row in rows]
 
     def names(self, scope: str) -> frozenset[str]:
         """Return the names of the people in a scope."""
         number = self._scope(scope)
-        rows = self._read("SELECT name FROM names WHERE scope = ?", (number,))
+        rows = self.read("SELECT name FROM names WHERE scope = ?", (number,))
         return frozenset(row[0] for row in rows)
 
     def count(self, scope: str, *, memories: bool = False) -> int:
         """Return the number of units in a scope, or of its memories alone."""
         only = "AND kind NOT IN ('message', 'passage')" if memories else ""
-        rows = self._read(
+        rows = self.read(
             f"SELECT count(*) FROM units WHERE scope = ? {only}",  # noqa: S608 - one of two constants
             (self._scope(scope),),
         )
@@ -208,12 +249,13 @@ class FullText:
 
     def wipe(self) -> None:
         """Remove all units of all scopes."""
-        with self._transaction() as writer:
+        with self.transaction() as writer:
             for (number,) in writer.execute("SELECT number FROM scopes").fetchall():
                 writer.execute(f"DELETE FROM fulltext_{number}")  # noqa: S608 - a number
-            for table in ("units", "names", "about"):
+            for table in ("building", "units", "names"):
                 writer.execute(f"DELETE FROM {table}")  # noqa: S608 - constants
             writer.execute(_SET_NOTE, (_UNPURGED, "yes"))
+        self._frequencies.clear()
 
     def purge(self) -> None:
         """Take the words of removed units out of the file and its log; at once when nothing was removed.
@@ -223,7 +265,7 @@ class FullText:
         """
         if not self.note(_UNPURGED):
             return
-        with self._transaction() as writer:
+        with self.transaction() as writer:
             for (number,) in writer.execute("SELECT number FROM scopes").fetchall():
                 table = f"fulltext_{number}"
                 writer.execute(f"INSERT INTO {table} ({table}) VALUES ('optimize')")  # noqa: S608 - a number
@@ -249,12 +291,14 @@ class FullText:
     def _connection(self) -> sqlite3.Connection:
         return sqlite3.connect(self._path, isolation_level=None, timeout=30.0, check_same_thread=False)
 
-    def _read(self, query: str, values: Sequence[object]) -> list[Any]:
+    def read(self, query: str, values: Sequence[object]) -> list[Any]:
+        """Return the rows of a query on a connection that cannot write."""
         with self._readers.one() as connection:
             return connection.execute(query, values).fetchall()
 
     @contextlib.contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Yield the writing connection; what is done with it is done whole or not at all."""
         with self._lock:
             self._writer.execute("BEGIN IMMEDIATE")
             try:
@@ -267,7 +311,7 @@ class FullText:
     def _scope(self, name: str) -> int | None:
         number = self._scopes.get(name)
         if number is None:
-            rows = self._read("SELECT number FROM scopes WHERE name = ?", (name,))
+            rows = self.read("SELECT number FROM scopes WHERE name = ?", (name,))
             if not rows:
                 return None
             number = self._scopes[name] = int(rows[0][0])

@@ -31,9 +31,19 @@ class DeferredEmbedder:
         return self._embedder.dimension
 
     @property
+    def remote(self) -> bool:
+        """Whether the embedder behind is another program, which may be back at any time."""
+        return bool(getattr(self._embedder, "remote", False))
+
+    @property
     def standing(self) -> str:
         """Its name once it works, else why it does not."""
         return self.name if self._ready.is_set() else self._reason
+
+    def close(self) -> None:
+        """Close the embedder behind, where it holds something open."""
+        if callable(close := getattr(self._embedder, "close", None)):
+            close()
 
     def prepare(self) -> None:
         """Load the model, however long that takes.
@@ -56,6 +66,11 @@ class DeferredEmbedder:
         Raises:
             EmbedderError: it is not ready, or the model fails.
         """
-        if not self._ready.is_set():
+        if self._ready.is_set():
+            return self._embedder.embed(texts)
+        if not self.remote or not self.settled.is_set():
             raise EmbedderError(self._reason)
-        return self._embedder.embed(texts)
+        # What was away when it was prepared is asked again; whoever asks sees to it that this is not too often.
+        vectors = self._embedder.embed(texts)
+        self._ready.set()
+        return vectors

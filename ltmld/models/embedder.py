@@ -16,12 +16,16 @@ from typing import TYPE_CHECKING, Any
 from ltmld.errors import EmbedderError
 from ltmld.models.export import (
     DIMENSION,
+    INPUTS,
     MODEL_FILE,
     NAME,
     TOKENIZER_FILE,
     TOKENS_MAX,
     ensure_exported,
+    ensure_model_exported,
+    manifest,
 )
+from ltmld.models.transformer import find_source
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -66,25 +70,115 @@ class MiniLmEmbedder:
         """
         import numpy as np  # noqa: PLC0415 - late: the data plane serves first
 
-        vectors: NDArray[np.float32] = np.zeros((len(texts), DIMENSION), dtype=np.float32)
         if not texts:
-            return vectors
-        tokenizer, session = self._loaded()
-        # Half a character, as JSON can spell it, is none to the tokenizer.
-        whole = [text.encode("utf-8", "replace").decode() for text in texts]
-        encoded = [encoding.ids for encoding in tokenizer.encode_batch(whole)]
-        try:
-            for places in _batches(encoded):
-                vectors[places] = session.run(None, _features([encoded[i] for i in places]))[0]
-        except _runtime_errors() as error:
-            raise EmbedderError(f"{NAME} could not be run: {error}") from error
-        return vectors
+            return np.zeros((0, DIMENSION), dtype=np.float32)
+        return run(*self._loaded(), texts, dimension=DIMENSION, name=NAME)
+
+    def close(self) -> None:
+        """There is nothing to close: the model goes with the object."""
 
     def _loaded(self) -> tuple[Any, Any]:
         with self._lock:
             if self._model is None:
                 self._model = _load(ensure_exported(self._folder), threads=self._threads)
             return self._model
+
+
+class TransformerEmbedder:
+    """Any other sentence-transformers model on this machine, exported as the default is."""
+
+    def __init__(self, key: str, folder: Path, *, threads: int = 2) -> None:
+        self._key, self._folder, self._threads = key, folder, threads
+        self._lock = threading.Lock()
+        self._model: tuple[Any, Any] | None = None
+        self._about: dict[str, Any] = {}
+        self._name = ""
+
+    @property
+    def name(self) -> str:
+        """Name, digest of the model's files and kind of weights; empty until it was loaded once."""
+        return self._name
+
+    @property
+    def dimension(self) -> int:
+        """Length of a vector, 0 until it was loaded once."""
+        return int(self._about.get("dimension", 0))
+
+    def load(self) -> None:
+        """Load the model, exporting it if that never happened.
+
+        Raises:
+            EmbedderError: it is not on this machine, or cannot be exported or loaded.
+        """
+        self._loaded()
+
+    def embed(self, texts: Sequence[str]) -> Any:
+        """Return a float32 array of shape ``(len(texts), dimension)``, rows of length 1, in the order of *texts*.
+
+        Raises:
+            EmbedderError: the model cannot be exported, loaded or run.
+        """
+        import numpy as np  # noqa: PLC0415 - late: the data plane serves first
+
+        tokenizer, session = self._loaded()
+        about = self._about
+        if not texts:
+            return np.zeros((0, self.dimension), dtype=np.float32)
+        vectors = run(
+            tokenizer,
+            session,
+            texts,
+            dimension=self.dimension,
+            name=self._key,
+            inputs=about["inputs"],
+            pad=about["pad"],
+        )
+        # A model without a normalizing module of its own is given unit length here.
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(min=1e-12)
+
+    def close(self) -> None:
+        """There is nothing to close: the model goes with the object."""
+
+    def _loaded(self) -> tuple[Any, Any]:
+        with self._lock:
+            if self._model is None:
+                source = find_source(self._key)
+                place = ensure_model_exported(self._folder, source)
+                about = manifest(place)
+                self._model = _load(place, threads=self._threads, tokens_max=int(about["tokens_max"]))
+                self._about = about
+                self._name = f"{source.label}/{source.digest}/{about['kind']}"
+            return self._model
+
+
+def run(
+    tokenizer: Any,
+    session: Any,
+    texts: Sequence[str],
+    *,
+    dimension: int,
+    name: str,
+    inputs: Sequence[str] = INPUTS,
+    pad: int = 0,
+) -> Any:
+    """Return the vectors of *texts*, which a loaded model makes in batches.
+
+    Raises:
+        EmbedderError: the model cannot be run.
+    """
+    import numpy as np  # noqa: PLC0415 - late: the data plane serves first
+
+    vectors: NDArray[np.float32] = np.zeros((len(texts), dimension), dtype=np.float32)
+    # Half a character, as JSON can spell it, is none to the tokenizer.
+    whole = [text.encode("utf-8", "replace").decode() for text in texts]
+    encoded = [encoding.ids for encoding in tokenizer.encode_batch(whole)]
+    try:
+        for places in _batches(encoded):
+            features = _features([encoded[i] for i in places], pad=pad)
+            vectors[places] = session.run(None, {name: features[name] for name in inputs})[0]
+    except _runtime_errors() as error:
+        raise EmbedderError(f"{name} could not be run: {error}") from error
+    return vectors
 
 
 def _runtime_errors() -> tuple[type[Exception], ...]:
@@ -94,12 +188,12 @@ def _runtime_errors() -> tuple[type[Exception], ...]:
     return (state.Fail, state.InvalidArgument, state.RuntimeException, state.NotImplemented, MemoryError)
 
 
-def _load(place: Path, *, threads: int) -> tuple[Any, Any]:
+def _load(place: Path, *, threads: int, tokens_max: int = TOKENS_MAX) -> tuple[Any, Any]:
     import onnxruntime  # noqa: PLC0415 - late: 0.2 s and 30 MB
     from tokenizers import Tokenizer  # noqa: PLC0415 - late, as above
 
     tokenizer = Tokenizer.from_file(str(place / TOKENIZER_FILE))
-    tokenizer.enable_truncation(TOKENS_MAX)
+    tokenizer.enable_truncation(tokens_max)
     tokenizer.no_padding()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -128,10 +222,10 @@ def _batches(encoded: Sequence[Sequence[int]]) -> Iterator[list[int]]:
         yield batch
 
 
-def _features(rows: Sequence[Sequence[int]]) -> dict[str, Any]:
+def _features(rows: Sequence[Sequence[int]], *, pad: int = 0) -> dict[str, Any]:
     import numpy as np  # noqa: PLC0415 - late: the data plane serves first
 
-    ids = np.zeros((len(rows), max(len(row) for row in rows)), dtype=np.int64)
+    ids = np.full((len(rows), max(len(row) for row in rows)), pad, dtype=np.int64)
     mask = np.zeros_like(ids)
     for i, row in enumerate(rows):
         ids[i, : len(row)] = row

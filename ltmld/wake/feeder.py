@@ -6,6 +6,7 @@ Rules:
 2. What is put in is the entity as it is now, not as it was when the row was written: a memory that faded since
    is taken out.
 3. An index that lost something is filled from the ledger again before anything else.
+4. What lacks its vectors only (they could not be made, or another embedder's are being built) comes after all that.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from ltmld.core.hit import Unit
 from ltmld.core.memory import RECALLABLE
 from ltmld.core.message import Role
 from ltmld.index.index import LocalIndex
-from ltmld.index.units import memory_unit, message_units
+from ltmld.index.units import SPEECH, memory_unit, message_units
 from ltmld.ledger.ledger import Ledger
 from ltmld.ledger.outbox import OutboxRow
 
@@ -47,6 +48,7 @@ class Feeder:
         if self._opened is not None:
             self._opened.wait()
         with self._lock:
+            self._index.look_after()
             if self._index.stale:
                 self._ledger.outbox_refill()
                 self._index.refilled()
@@ -57,6 +59,32 @@ class Feeder:
             self._apply(rows)
             self._ledger.outbox_done(rows[-1].id)
             return len(rows)
+
+    def fill(self, limit: int = BATCH) -> int:
+        """Give up to *limit* messages and memories the vectors they lack; return how many: 0 when nothing can be done.
+
+        Raises:
+            IndexBrokenError: full text cannot be written.
+            LedgerError: the ledger cannot be read.
+        """
+        with self._lock:
+            lacking = self._index.missing(limit)
+            # A message with several passages is named once; an id of 0 is no row of the outbox.
+            self._apply(
+                [
+                    OutboxRow(
+                        id=0,
+                        scope=each.scope,
+                        kind="message" if each.kind in SPEECH else "memory",
+                        entity_id=each.owner,
+                        op="upsert",
+                    )
+                    for each in dict.fromkeys(lacking)
+                ]
+            )
+            if not lacking:
+                self._index.swap_when_built()
+            return len(lacking)
 
     def _apply(self, rows: Sequence[OutboxRow]) -> None:
         # The last row of an entity counts.

@@ -93,8 +93,10 @@ def test_vectors_that_vanished_are_noticed(tmp_path: Path) -> None:
 
 def test_chroma_that_breaks_while_serving_leaves_full_text(folder: Path) -> None:
     index = LocalIndex(folder, WordEmbedder())
-    assert index._vectors is not None
-    index._vectors._started().delete_collection(next(iter(index._vectors._started().list_collections())).name)
+    assert index._store._vectors is not None
+    index._store._vectors._started().delete_collection(
+        next(iter(index._store._vectors._started().list_collections())).name
+    )
     assert index.semantic("bicycle 3", scope="s", limit=5) == []
     assert len(index.lexical("bicycle", scope="s", limit=30)) == 20
     index.close()
@@ -110,7 +112,7 @@ def test_an_embedder_that_fails_leaves_full_text_and_is_made_up_for(folder: Path
     assert "broken on purpose" in index.broken
     index.close()
     again = LocalIndex(folder, WordEmbedder())
-    assert again.stale
+    assert [lacking.owner for lacking in again.missing(9)] == ["new"]
     again.close()
 
 

@@ -150,7 +150,7 @@ def test_vectors_of_a_run_without_embedder_are_made_later(tmp_path: Path) -> Non
         index.refilled()
         index.close()
     index = LocalIndex(tmp_path / "index", WordEmbedder())
-    assert index.stale
+    assert [lacking.owner for lacking in index.missing(9)] == ["b"]
     index.close()
 
 
@@ -181,10 +181,24 @@ def test_threads_read_while_one_writes(index: LocalIndex) -> None:
     assert seen == [True] * 60
 
 
-def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_named_and_tried_again(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(IndexBrokenError, match=r"cannot be made.*Make it writable"):
-        LocalIndex(tmp_path / "file" / "index", None)
+    index = LocalIndex(tmp_path / "file" / "index", WordEmbedder())
+    assert "cannot be made" in index.broken
+    assert index.standing()["broken"] == index.broken
+    for call in (
+        lambda: index.upsert([a_unit("a", "tea")]),
+        lambda: index.lexical("tea", scope="s", limit=3),
+    ):
+        with pytest.raises(IndexBrokenError, match=r"cannot be made.*Make it writable"):
+            call()
+    (tmp_path / "file").unlink()
+    index.look_after()
+    assert index.broken == ""
+    assert index.stale
+    index.upsert([a_unit("a", "tea")])
+    assert lexical(index, "tea") == semantic(index, "tea") == ["a"]
+    index.close()
 
 
 def test_collections_differ_by_scope_and_embedder() -> None:

@@ -112,11 +112,11 @@ def test_whoever_wants_to_be_alone_goes_before_those_who_come_later() -> None:
 def test_a_closed_index_refuses_and_is_not_begun_anew(tmp_path: Path) -> None:
     index = LocalIndex(tmp_path, WordEmbedder())
     index.upsert(UNITS)
-    vectors = index._vectors
+    vectors = index._store._vectors
     assert vectors is not None
     index.close()
     with pytest.raises(IndexBrokenError, match="was closed"):
-        vectors.nearest("s", WordEmbedder().embed(["bicycle"]), limit=1)
+        vectors.nearest("s", WordEmbedder().embed(["bicycle"]), embedder="words/1", limit=1)
     for ask in (index.semantic, index.lexical):
         with pytest.raises(IndexBrokenError, match="was closed"):
             ask("bicycle", scope="s", limit=1)
@@ -152,11 +152,11 @@ def test_closing_waits_for_the_searches_that_run(tmp_path: Path) -> None:
 
 def test_reading_a_scope_makes_nothing(index: LocalIndex) -> None:
     index.upsert(UNITS)
-    assert index._vectors is not None
+    assert index._store._vectors is not None
     for number in range(5):
         assert index.semantic("bicycle", scope=f"unknown {number}", limit=3) == []
         index.delete(f"unknown {number}", ["m1"])
-    assert len(index._vectors._started().list_collections()) == 1
+    assert len(index._store._vectors._started().list_collections()) == 1
 
 
 @pytest.mark.parametrize("there", [False, True])
