@@ -28,7 +28,7 @@ SECONDS = 0.5
 ROOMS: tuple[ModuleType, ...] = (ltmld.wake, ltmld.wire, ltmld.index)
 
 REPEATED = (
-    " ", "\n", "\t", "a", "A", "_", "-", ".", "1", "19", "<", "<abcd ", "</abcd", "</source> ", "`", "[", "{", '"',
+    " ", "\n", "\t", "a", "a.", "_", "-", ".", "1", "19", "<", "<abcd ", "</abcd", "</source> ", "`", "[", "{", '"',
     '"a', "\\", "you ", "you've ", "you have just ", "your ", "did you", "last ", "May ", "2023-", "2023-01-",
     "when ", "since ", "/ltm ", "```", "```a.b\n", "\n<userRequest>", "[read_file for ", "_session_", "\ud800",
 )  # fmt: skip
@@ -43,7 +43,14 @@ BEGINNINGS = (
     "when",
     "/ltm ",
 )
-TEXTS = [beginning + part * (SIZE // len(part)) + "\0x" for beginning in BEGINNINGS for part in REPEATED]
+# Where many beginnings look for one end, each goes as far as the text does.
+ENDS = ("\0x", "\n" + "x" * SIZE)
+TEXTS = [
+    beginning + part * (SIZE // len(part)) + end
+    for beginning in BEGINNINGS
+    for part in REPEATED
+    for end in ENDS
+]
 
 
 def patterns() -> Iterator[tuple[str, re.Pattern[str]]]:
@@ -89,7 +96,7 @@ def test_what_is_matched_at_one_place_only_reads_hostile_words_in_linear_time() 
 
 def test_a_request_of_hostile_words_is_judged_in_linear_time() -> None:
     now = datetime(2026, 1, 1, tzinfo=UTC)
-    for text in TEXTS:
+    for text in TEXTS[:: len(ENDS)]:
         started = process_time()
         said = Said(user=text, system=text, alone=True, header=lambda _: "")
         assert not any(mark.matches(said) for mark in shipped())
