@@ -95,6 +95,11 @@ class Ledger:
         with self._readers.snapshot() as connection:
             return threads.locate_context(connection, scope=scope, context_sha256=context_sha256)
 
+    def locate_end(self, scope: str, thread_id: str) -> Placement | None:
+        """Return the place after what was said last in a thread."""
+        with self._readers.snapshot() as connection:
+            return threads.locate_end(connection, scope, thread_id)
+
     def submit_turn(self, turn: Turn) -> Future[Recorded]:
         """Queue *turn*; the future is done when it is durable.
 

@@ -19,8 +19,8 @@ from ltmld.ledger.readers import Readers
 from ltmld.ledger.spelling import dumped, moment, stamp
 from ltmld.ledger.writer import Writer
 
-# A year of thirty paused messages a day; a row takes about a hundred bytes.
-ASIDES_MAX = 10_000
+# A year of thirty paused messages a day, with three hashes each; a row takes about a hundred and fifty bytes.
+ASIDES_MAX = 30_000
 
 _ALL = "SELECT scope, since FROM pauses"
 
@@ -30,14 +30,23 @@ _RESUME = "DELETE FROM pauses WHERE scope = ?"
 
 _SCOPES_WITH_ASIDES = "SELECT DISTINCT scope FROM asides"
 
-_ASIDE = "INSERT INTO asides (scope, chain) VALUES (?, ?) ON CONFLICT DO NOTHING"
+_ASIDE = """
+    INSERT INTO asides (scope, chain, thread_id) VALUES (?, ?, ?)
+    ON CONFLICT DO UPDATE SET thread_id = excluded.thread_id
+"""
 
 _TRIM = "DELETE FROM asides WHERE id <= (SELECT max(id) FROM asides) - ?"
 
 _NO_ASIDE = "DELETE FROM asides WHERE scope = ? AND chain = ?"
 
 _KNOWN_ASIDES = """
-    SELECT chain FROM asides WHERE scope = ? AND chain IN (SELECT value FROM json_each(?))
+    SELECT chain, thread_id FROM asides WHERE scope = ? AND chain IN (SELECT value FROM json_each(?))
+"""
+
+_RECORDED = """
+    SELECT DISTINCT messages.chain
+    FROM json_each(:chains) AS steps
+    CROSS JOIN messages ON messages.scope = :scope AND messages.chain = steps.value
 """
 
 
@@ -73,36 +82,48 @@ class Pauses:
         self._writer.run(lambda connection: connection.execute(_RESUME, (scope,)))
         return self._since.pop(scope, None)
 
-    def aside(self, scope: str, chain: str) -> Future[None]:
-        """Queue the hash of a message that was said while *scope* was paused.
+    def aside(self, scope: str, marks: Sequence[str], *, thread_id: str) -> Future[None]:
+        """Queue the hashes of a message that was said in a conversation while *scope* was paused.
 
         Raises:
             LedgerBusyError: too much waits already.
         """
         self._with_asides.add(scope)
-        return self._writer.submit(lambda connection: self._set_aside(connection, scope, chain))
+        rows = [(scope, mark, thread_id) for mark in marks]
+        return self._writer.submit(lambda connection: self._set_aside(connection, rows))
 
-    def said_again(self, scope: str, chain: str) -> Future[None]:
+    def said_again(self, scope: str, marks: Sequence[str]) -> Future[None]:
         """Queue the end of an aside: the same words were said again while memory was on.
 
         Raises:
             LedgerBusyError: too much waits already.
         """
-        return self._writer.submit(lambda connection: _no_aside(connection, scope, chain))
+        return self._writer.submit(lambda connection: _no_aside(connection, scope, marks))
 
-    def asides(self, scope: str, chains: Sequence[str]) -> frozenset[str]:
-        """Return which of *chains* were said while *scope* was paused."""
+    def knows_asides(self, scope: str) -> bool:
+        """Tell whether anything was ever said in *scope* while it was paused."""
+        return scope in self._with_asides
+
+    def asides(self, scope: str, marks: Sequence[str]) -> dict[str, str]:
+        """Return which of *marks* are of what was said while *scope* was paused, each with its conversation."""
         if scope not in self._with_asides:
-            return frozenset()
+            return {}
         with self._readers.snapshot() as connection:
-            return frozenset(
-                row["chain"] for row in connection.execute(_KNOWN_ASIDES, (scope, dumped(list(chains))))
-            )
+            rows = connection.execute(_KNOWN_ASIDES, (scope, dumped(list(marks)))).fetchall()
+        return {row["chain"]: row["thread_id"] for row in rows}
 
-    def _set_aside(self, connection: sqlite3.Connection, scope: str, chain: str) -> None:
-        connection.execute(_ASIDE, (scope, chain))
+    def recorded(self, scope: str, chains: Sequence[str]) -> list[str]:
+        """Return which of *chains* end in a message that the ledger has."""
+        if not chains:
+            return []
+        with self._readers.snapshot() as connection:
+            values = {"scope": scope, "chains": dumped(list(chains))}
+            return [row["chain"] for row in connection.execute(_RECORDED, values)]
+
+    def _set_aside(self, connection: sqlite3.Connection, rows: Sequence[tuple[str, str, str]]) -> None:
+        connection.executemany(_ASIDE, rows)
         connection.execute(_TRIM, (self._asides_max,))
 
 
-def _no_aside(connection: sqlite3.Connection, scope: str, chain: str) -> None:
-    connection.execute(_NO_ASIDE, (scope, chain))
+def _no_aside(connection: sqlite3.Connection, scope: str, marks: Sequence[str]) -> None:
+    connection.executemany(_NO_ASIDE, [(scope, mark) for mark in marks])

@@ -101,6 +101,13 @@ _BY_CONTEXT = """
     LIMIT 1
 """
 
+_LAST = """
+    SELECT thread_id, coalesce(reply_message_id, prompt_message_id) AS message_id FROM exchanges
+    WHERE thread_id = ? AND scope = ? AND coalesce(reply_message_id, prompt_message_id) IS NOT NULL
+    ORDER BY started_at DESC, rowid DESC
+    LIMIT 1
+"""
+
 _UP = """
     WITH RECURSIVE up (id, parent_id, ordinal, chain) AS (
         SELECT id, parent_id, ordinal, chain FROM messages WHERE id = ?
@@ -232,6 +239,15 @@ def locate(
 def locate_context(connection: sqlite3.Connection, *, scope: str, context_sha256: str) -> Placement | None:
     """Return the place after the reply that came with this generate ``context``, with the chains that lead there."""
     row = connection.execute(_BY_CONTEXT, (scope, context_sha256)).fetchone() if context_sha256 else None
+    return _after(connection, row)
+
+
+def locate_end(connection: sqlite3.Connection, scope: str, thread_id: str) -> Placement | None:
+    """Return the place after what was said last in a thread, with the chains that lead there."""
+    return _after(connection, connection.execute(_LAST, (thread_id, scope)).fetchone())
+
+
+def _after(connection: sqlite3.Connection, row: sqlite3.Row | None) -> Placement | None:
     if row is None:
         return None
     up = connection.execute(_UP, (row["message_id"],)).fetchall()

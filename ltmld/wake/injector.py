@@ -23,6 +23,7 @@ from ltmld.core.message import Role
 from ltmld.core.tokens import estimate
 from ltmld.index.units import owner
 from ltmld.wake import block
+from ltmld.wake.asides import OnRecord, on_record
 from ltmld.wake.identity import after
 from ltmld.wake.shelf import SAME_OPENING, Kept, Shelf
 
@@ -47,7 +48,10 @@ _STANDING_MAX = 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """A request's place in the ledger and what its thread was given before."""
+    """A request's place in the ledger and what its thread was given before.
+
+    ``marks`` are those by which its newest message is known as said aside, ``again`` whether it was said so before.
+    """
 
     scope: str
     thread_id: str
@@ -56,6 +60,8 @@ class Place:
     known_ids: tuple[str, ...] = ()
     given: tuple[Injection, ...] = ()
     window: bool = False
+    marks: tuple[str, ...] = ()
+    again: bool = False
 
     @property
     def fresh(self) -> bool:
@@ -97,18 +103,38 @@ class Injector:
         self._shelf = Shelf()
 
     def place(
-        self, *, scope: str, thread_key: str, path: tuple[PathMessage, ...], context_sha256: str = ""
+        self,
+        *,
+        scope: str,
+        thread_key: str,
+        path: tuple[PathMessage, ...],
+        context_sha256: str = "",
+        newest: int = 1,
     ) -> Place:
         """Find the conversation that *path* continues, or open a new one.
 
         *context_sha256* names the ``context`` of a generate request, whose earlier turns the client does not resend.
+        Of what was said with memory off only the *newest* messages of the user are placed.
         """
+        spoken = on_record(path, self._ledger.pauses, scope, newest=newest)
+        place = self._placed(scope, thread_key, spoken, context_sha256)
+        return replace(place, marks=spoken.marks, again=spoken.again)
+
+    def _placed(self, scope: str, thread_key: str, spoken: OnRecord, context_sha256: str) -> Place:
+        path = spoken.path
         if context_sha256:
             continued = self._ledger.locate_context(scope, context_sha256=context_sha256)
             if continued is not None:
                 path = after(self._ledger.messages(continued.message_ids), continued.chains, path)
         hashes = [item.chain for item in path]
         found = self._ledger.locate(scope, thread_key=thread_key, chains=hashes, path=path)
+        if spoken.cut and not (found and found.message_ids):
+            # Nothing but asides and what is new: it goes on where the conversation was when memory was paused.
+            end = self._ledger.locate_end(scope, found.thread_id if found else spoken.thread_id)
+            if end is not None:
+                path = after(self._ledger.messages(end.message_ids), end.chains, path)
+                found = replace(end, chains=())
+                hashes = [item.chain for item in path]
         window = found is not None and bool(found.chains)
         if found is not None and window:
             # The client sends a window of the thread: its messages have their places there, not here.

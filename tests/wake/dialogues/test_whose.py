@@ -164,3 +164,51 @@ async def test_what_was_said_with_memory_off_and_again_with_memory_on_is_recorde
     await any_talk.turn("I have a dog", gets="nice", x_ltmld_memory="off")
     await any_talk.turn("I have a dog", gets="nice")
     assert any_talk.threads() == [["I have a dog", "nice"]]
+
+
+SECRETS = [part for at in range(3) for part in (f"secret {at}", f"hush, secret {at}")]
+TEN_LATER = [
+    *(f"{who} {number}" for number in range(4) for who in ("question", "answer")),
+    *SECRETS,
+    *(f"{who} {number}" for number in range(4, 9) for who in ("question", "answer")),
+    "question 9",
+]
+
+
+async def paused_and_resumed(talk: Talk, window: int, **named: str) -> None:
+    """Talk, say two secrets with memory off, and talk on; the client resends so many messages."""
+    words = [f"{who} {number}" for number in range(4) for who in ("question", "answer")]
+    await talk.converse(*words, window=window, **named)
+    for secret in ("secret 0", "secret 1", "secret 2"):
+        await talk.turn(*[*words, secret][-window:], gets=f"hush, {secret}", x_ltmld_memory="off", **named)
+        words += [secret, f"hush, {secret}"]
+    for number in range(4, 9):
+        await talk.turn(*[*words, f"question {number}"][-window:], gets=f"answer {number}", **named)
+        words += [f"question {number}", f"answer {number}"]
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize("window", [0, 3, 5, 7, 9])
+@pytest.mark.parametrize("key", ["", "chat-1"])
+async def test_a_window_that_holds_what_was_said_with_memory_off_goes_on_without_it(
+    talk: Talk, window: int, key: str, restarted: bool
+) -> None:
+    named = {"x_ltmld_thread": key} if key else {}
+    await paused_and_resumed(talk, window, **named)
+    if restarted:
+        await talk.restart()
+        await talk.turn(*TEN_LATER[-window:], gets="answer 9", **named)
+    told = [f"{who} {number}" for number in range(9 + restarted) for who in ("question", "answer")]
+    assert talk.threads() == [told]
+    assert not any("secret" in line for line in talk.everything())
+
+
+@pytest.mark.parametrize("window", [0, 5])
+async def test_words_said_with_memory_off_keep_no_other_conversation_from_being_recorded(
+    talk: Talk, window: int
+) -> None:
+    await talk.turn("hi", gets="hello", x_ltmld_memory="off")
+    await talk.turn("hi", "hello", "dog?", gets="yes", x_ltmld_memory="off")
+    words = ["hi", "hello", "cat?", "no", "dog?", "yes", "cow?", "none", "hi", "hello"]
+    await talk.converse(*words, window=window)
+    assert talk.threads() == [words]
