@@ -50,7 +50,7 @@ COSTLY = {
     "keys": b"{" + b'"a":1,' * MANY + b'"b":0}',
     "strings": b'{"messages":["' + b'","' * MANY + b'"]}',
     "lists": b'{"messages":[' + b"[]," * MANY + b"[]]}",
-    "unparted": b"," * (MANY - 1) + b'{"messages":[' + b'""' * (2 * MANY + 1),
+    "unparted": b'{"a":"' + b"," * MANY + b'","messages":[' + b'""' * (2 * MANY + 1),
     "messages": b'{"messages":[' + b'{"role":"user"},' * FEW + b'{"role":"user"}]}',
     "parts": b'{"messages":[{"role":"user","content":[' + b"{}," * FEW + b"{}]}]}",
     "items": b'{"input":[' + b'{"role":"user"},' * FEW + b'{"role":"user"}]}',
@@ -153,9 +153,9 @@ async def test_while_long_bodies_are_read_others_are_placed_and_recorded(tmp_pat
         release, busy = block(room.attendant.hearing, long)
         await asyncio.sleep(0)
         plan = await room.attend("what does my dog Rex eat?")
-        assert plan.recording is not None
         release.set()
         await busy
+        assert plan.recording is not None
         await plan.recording.close()
         await room.attendant.close()
         room.ledger.close()
