@@ -22,7 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.recall import ADVERSARIAL, MODELS, read
+from benchmarks.recall import MODELS
+from benchmarks.talks import ADVERSARIAL, read
 from ltmld.models.embedder import MiniLmEmbedder
 from ltmld.models.export import weights_folder
 

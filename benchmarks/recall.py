@@ -1,6 +1,6 @@
 """Measure what recall finds, without any language model, beside naive retrieval.
 
-    python benchmarks/recall.py FILE... [--facts FILE...] [--no-cues] [--no-naive] [--json FILE]
+    python benchmarks/recall.py FILE... [--facts FILE...] [--no-cues] [--no-naive] [--plain] [--ablation] [--halves]
 
 FILE is a file of LoCoMo conversations or of one BEAM conversation. Every conversation goes into a scope of its own, as
 an import would put it there; every question is asked with a budget of 1,400 tokens and at most 60 hits. Printed per
@@ -9,70 +9,72 @@ category and overall: the mean share of a question's evidence messages within th
 within 600 tokens, and the time of one recall. The rows under "naive" are MiniLM in Chroma over the raw messages.
 
 ``--facts`` names files ``<conversation>.facts.jsonl`` of what a night would write down; they are learned as memories,
-and conversations without such a file are left out, so that the two tables can be compared.
+and conversations without such a file are left out, so that the two tables can be compared. ``--plain`` adds BM25,
+MiniLM and reciprocal rank fusion, over whole messages and over passages; ``--ablation`` a row for each weight at zero;
+``--halves`` what weights give that were chosen on the other half of the conversations.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import statistics
+import sys
 import tempfile
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+if not __package__:
+    # Run as a file: its neighbors are found from the folder above.
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks.baselines import measured_naive, measured_plain
+from benchmarks.evidence import ASKED_HITS, ASKED_TOKENS, BUDGETS, Ask, tabled
+from benchmarks.fitting import ablation, cases, held_out
+from benchmarks.talks import Conversation, read
 from ltmld.config import Settings
 from ltmld.core.exchange import StoredMessage
-from ltmld.core.hit import Hit
 from ltmld.core.memory import Memory, MemoryKind, Source
 from ltmld.core.proposal import Learn
-from ltmld.core.tokens import estimate
 from ltmld.daemon.clock import new_id, utc_now
-from ltmld.index.chroma import ChromaFolder
 from ltmld.index.index import LocalIndex
-from ltmld.index.vectors import Vectors
-from ltmld.ledger.imports import ImportLine
 from ltmld.ledger.ledger import Ledger
 from ltmld.models.embedder import MiniLmEmbedder
 from ltmld.wake.feeder import Feeder
 from ltmld.wake.recall import HybridRecall
 
-BUDGETS = (150, 300, 600, 1200)
-ASKED_TOKENS, ASKED_HITS = 1400, 60
-LOCOMO = {1: "multi-hop", 2: "temporal", 3: "open-domain", 4: "single-hop", 5: "adversarial"}
-ADVERSARIAL = "adversarial"
 MODELS = Path(__file__).resolve().parent.parent / ".cache" / "ltmld-test-models"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
-    """One question and the refs of the messages that hold its answer."""
-
-    category: str
-    text: str
-    evidence: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Conversation:
-    """One conversation, in a scope of its own, and its questions."""
-
-    name: str
-    lines: tuple[ImportLine, ...]
-    questions: tuple[Question, ...]
-
-
-Ask = Callable[[str], Sequence[tuple[str, Sequence[str]]]]
-"""Answer a question with hits best first: the text that would be injected, and the refs behind it."""
 
 
 def main() -> None:
     """Read the arguments, measure, print."""
+    options = _options()
+    facts = {path.name.partition(".")[0]: path for path in options.facts}
+    conversations = [item for path in options.file for item in read(path) if not facts or item.name in facts]
+    embedder = MiniLmEmbedder(options.models)
+    embedder.load()
+    tables: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory(prefix="ltmld-recall-") as folder:
+        tables |= measured_ltmld(conversations, Path(folder), embedder, options, facts={})
+        if facts:
+            night = measured_ltmld(conversations, Path(folder) / "night", embedder, options, facts=facts)
+            tables |= {f"{name} after a night": table for name, table in night.items()}
+        if not options.no_naive:
+            tables["naive"] = measured_naive(conversations, Path(folder) / "naive", embedder)
+        for passages in (False, True) if options.plain else ():
+            units = "passages" if passages else "messages"
+            for way, table in measured_plain(conversations, embedder, passages=passages).items():
+                tables[f"{way} over {units}"] = table
+    for name, table in tables.items():
+        print(f"--- {name}")
+        for label, values in table.items():
+            print(f"{label:40}", "  ".join(f"{key} {value}" for key, value in values.items()))
+    if options.json:
+        options.json.write_text(json.dumps(tables, indent=1), "utf-8")
+
+
+def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -80,39 +82,23 @@ def main() -> None:
     parser.add_argument("--facts", nargs="*", type=Path, default=[])
     parser.add_argument("--no-cues", action="store_true", help="learn the facts without their cue questions")
     parser.add_argument("--no-naive", action="store_true", help="leave the naive baseline out")
+    parser.add_argument("--plain", action="store_true", help="BM25, MiniLM and RRF beside it")
+    parser.add_argument("--ablation", action="store_true", help="a row for each weight at zero")
+    parser.add_argument("--halves", action="store_true", help="choose weights on half the conversations")
     parser.add_argument("--models", type=Path, default=MODELS, help="cache of the exported embedder")
     parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
-    facts = {path.name.partition(".")[0]: path for path in options.facts}
-    conversations = [item for path in options.file for item in read(path) if not facts or item.name in facts]
-    embedder = MiniLmEmbedder(options.models)
-    embedder.load()
-    tables: dict[str, Any] = {}
-    with tempfile.TemporaryDirectory(prefix="ltmld-recall-") as folder:
-        tables["ltmld"] = measured_ltmld(conversations, Path(folder), embedder, facts={}, cues=False)
-        if facts:
-            tables["ltmld after a night"] = measured_ltmld(
-                conversations, Path(folder) / "night", embedder, facts=facts, cues=not options.no_cues
-            )
-        if not options.no_naive:
-            tables["naive"] = measured_naive(conversations, Path(folder) / "naive", embedder)
-    for name, table in tables.items():
-        print(f"--- {name}")
-        for label, values in table.items():
-            print(f"{label:26}", "  ".join(f"{key} {value}" for key, value in values.items()))
-    if options.json:
-        options.json.write_text(json.dumps(tables, indent=1), "utf-8")
+    return parser.parse_args()
 
 
 def measured_ltmld(
     conversations: Sequence[Conversation],
     folder: Path,
     embedder: MiniLmEmbedder,
+    options: argparse.Namespace,
     *,
     facts: Mapping[str, Path],
-    cues: bool,
 ) -> dict[str, Any]:
-    """Put the conversations into a fresh ltmld and ask it their questions."""
+    """Put the conversations into a fresh ltmld, ask it their questions, and vary its weights where that is wished."""
     folder.mkdir(exist_ok=True)
     ledger = Ledger.open(folder, clock=utc_now, new_id=new_id)
     index = LocalIndex(folder / "index", embedder)
@@ -129,7 +115,7 @@ def measured_ltmld(
     for conversation in conversations:
         ledger.import_messages(conversation.lines)
         if conversation.name in facts:
-            learn(ledger, conversation.name, facts[conversation.name], cues=cues)
+            learn(ledger, conversation.name, facts[conversation.name], cues=not options.no_cues)
     while feeder.drain():
         pass
     count = sum(len(conversation.lines) for conversation in conversations)
@@ -138,89 +124,27 @@ def measured_ltmld(
     def ask_in(scope: str) -> Ask:
         def ask(text: str) -> list[tuple[str, Sequence[str]]]:
             found = recall.recall(text, scope=scope, budget_tokens=ASKED_TOKENS, k=ASKED_HITS)
-            return [_told(hit) for hit in found.hits]
+            return [(hit.text, hit.refs) for hit in found.hits]
 
         return ask
 
-    table = tabled((conversation, ask_in(conversation.name)) for conversation in conversations)
+    tables = {"ltmld": tabled((conversation, ask_in(conversation.name)) for conversation in conversations)}
+    asked = cases(conversations, recall) if options.ablation or options.halves else []
+    if options.ablation:
+        tables["ltmld, each weight at zero"] = _rows(ablation(asked))
+    if options.halves:
+        tables["ltmld, weights of the other half"] = _rows(held_out(asked))
+    recall.close()
     index.close()
     ledger.close()
-    return table
+    return tables
 
 
-def measured_naive(
-    conversations: Sequence[Conversation], folder: Path, embedder: MiniLmEmbedder
-) -> dict[str, Any]:
-    """Ask the same of the plainest memory there is: raw messages in Chroma, nearest first."""
-    vectors = Vectors(ChromaFolder(folder))
-    vectors.open([embedder.name])
-    for conversation in conversations:
-        rows = embedder.embed([line.text for line in conversation.lines])
-        vectors.put(
-            conversation.name, {str(number): row for number, row in enumerate(rows)}, embedder=embedder.name
-        )
-
-    def ask_in(conversation: Conversation) -> Ask:
-        def ask(text: str) -> list[tuple[str, Sequence[str]]]:
-            found = vectors.nearest(
-                conversation.name, embedder.embed([text]), embedder=embedder.name, limit=ASKED_HITS
-            )[0]
-            lines = [conversation.lines[int(name)] for name, _ in found]
-            return [(line.text, (line.ref,)) for line in lines]
-
-        return ask
-
-    table = tabled((conversation, ask_in(conversation)) for conversation in conversations)
-    vectors.close()
-    return table
-
-
-def tabled(asked: Iterator[tuple[Conversation, Ask]]) -> dict[str, Any]:
-    """Return the table of all conversations: a row per category, the totals, the times."""
-    rows: dict[str, list[dict[str, float]]] = defaultdict(list)
-    took_ms: list[float] = []
-    for conversation, ask in asked:
-        ask("Is the machine warm?")
-        for question in conversation.questions:
-            started = time.perf_counter()
-            hits = ask(question.text)
-            took_ms.append(1000 * (time.perf_counter() - started))
-            rows[question.category].append(scored(hits, question.evidence))
-    groups = {category: rows[category] for category in sorted(rows)}
-    groups["ALL"] = [row for some in rows.values() for row in some]
-    groups["ALL but adversarial"] = [
-        row for name, some in rows.items() if name != ADVERSARIAL for row in some
-    ]
-    table: dict[str, Any] = {
-        label: {
-            "n": len(some),
-            **{key: round(statistics.mean(row[key] for row in some), 3) for key in some[0]},
-        }
-        for label, some in groups.items()
-        if some
+def _rows(found: Mapping[str, Sequence[float]]) -> dict[str, Any]:
+    return {
+        label: {f"@{budget}t": f"{value:.3f}" for budget, value in zip(BUDGETS, values, strict=True)}
+        for label, values in found.items()
     }
-    took_ms.sort()
-    table["ms"] = {
-        "p50": round(took_ms[len(took_ms) // 2], 1),
-        "p99": round(took_ms[int(len(took_ms) * 0.99)], 1),
-    }
-    return table
-
-
-def scored(hits: Sequence[tuple[str, Sequence[str]]], evidence: frozenset[str]) -> dict[str, float]:
-    """Return one question's row: the share of its evidence within each budget and number of hits."""
-    spent = 0.0
-    at_tokens: dict[str, float] = {}
-    at_hit: dict[str, int] = {}
-    for place, (text, refs) in enumerate(hits, 1):
-        spent += estimate(text)
-        for ref in evidence.intersection(refs):
-            at_tokens.setdefault(ref, spent)
-            at_hit.setdefault(ref, place)
-    row = {f"@{budget}t": _share(at_tokens, evidence, budget) for budget in BUDGETS}
-    row |= {f"hits@{count}": _share(at_hit, evidence, count) for count in (10, 20)}
-    row["all@600t"] = float(_share(at_tokens, evidence, 600) == 1.0)
-    return row
 
 
 def learn(ledger: Ledger, scope: str, path: Path, *, cues: bool) -> None:
@@ -258,101 +182,6 @@ def remembered(
         cues=tuple(fact["cues"]) if cues else (),
         when=fact["when"] or "",
     )
-
-
-def read(path: Path) -> Iterator[Conversation]:
-    """Read the conversations of a LoCoMo file (a list) or of a BEAM file (an object)."""
-    document = json.loads(path.read_text("utf-8"))
-    if isinstance(document, list):
-        yield from map(_locomo, document)
-    else:
-        yield _beam(document)
-
-
-def _locomo(document: Mapping[str, Any]) -> Conversation:
-    talk, name = document["conversation"], document["sample_id"]
-    sessions = [key for key in talk if key.startswith("session_") and not key.endswith("date_time")]
-    lines = []
-    for session in sorted(sessions, key=lambda key: int(key.split("_")[1])):
-        began = datetime.strptime(talk[session + "_date_time"], "%I:%M %p on %d %B, %Y").replace(tzinfo=UTC)
-        for number, turn in enumerate(talk[session]):
-            photo = f" [shares a photo: {turn['blip_caption']}]" if turn.get("blip_caption") else ""
-            lines.append(
-                ImportLine(
-                    scope=name,
-                    thread=f"{name}/{session}",
-                    at=began + timedelta(seconds=20 * number),
-                    role="user" if turn["speaker"] == talk["speaker_a"] else "assistant",
-                    name=turn["speaker"],
-                    text=turn["text"] + photo,
-                    ref=turn["dia_id"],
-                )
-            )
-    known = {line.ref for line in lines}
-    questions = [
-        Question(
-            category=LOCOMO[asked["category"]],
-            text=asked["question"],
-            evidence=frozenset(
-                {ref.strip() for text in asked.get("evidence", []) for ref in text.replace(";", " ").split()}
-                & known
-            ),
-        )
-        for asked in document["qa"]
-    ]
-    return Conversation(
-        name=name,
-        lines=tuple(lines),
-        questions=tuple(question for question in questions if question.evidence),
-    )
-
-
-def _beam(document: Mapping[str, Any]) -> Conversation:
-    lines, last = [], datetime(2024, 1, 1, tzinfo=UTC)
-    for number, batch in enumerate(document["batches"]):
-        for turn in batch:
-            last = max(last, _anchor(turn.get("time_anchor")) or last) + timedelta(minutes=1)
-            lines.append(
-                ImportLine(
-                    scope=document["id"],
-                    thread=f"{document['id']}/{number}",
-                    at=last,
-                    role=turn["role"],
-                    text=turn["content"].split("->->")[0].strip(),
-                    ref=str(turn["id"]),
-                )
-            )
-    questions = [
-        Question(category=category, text=item["question"], evidence=_sources(item.get("source_chat_ids")))
-        for category, items in document["questions"].items()
-        for item in items
-    ]
-    return Conversation(
-        name=document["id"],
-        lines=tuple(lines),
-        questions=tuple(question for question in questions if question.evidence),
-    )
-
-
-def _anchor(text: str | None) -> datetime | None:
-    try:
-        return datetime.strptime(text or "", "%B-%d-%Y").replace(tzinfo=UTC)
-    except ValueError:
-        return None
-
-
-def _sources(found: Any) -> frozenset[str]:
-    if isinstance(found, dict):
-        found = [item for value in found.values() for item in (value if isinstance(value, list) else [value])]
-    return frozenset(map(str, found or ()))
-
-
-def _told(hit: Hit) -> tuple[str, Sequence[str]]:
-    return hit.text, hit.refs
-
-
-def _share(found: Mapping[str, float], evidence: frozenset[str], most: float) -> float:
-    return sum(found.get(ref, float("inf")) <= most for ref in evidence) / len(evidence)
 
 
 if __name__ == "__main__":

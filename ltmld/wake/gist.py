@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from functools import lru_cache
 
 from ltmld.index.words import STOP_WORDS, sentences
 from ltmld.wake.news import SMALL_TALK
@@ -33,16 +35,38 @@ _EMPTY = STOP_WORDS | SMALL_TALK | _KIND_WORDS
 
 def gist(text: str, *, asked: AbstractSet[str], names: AbstractSet[str], between_people: bool) -> str:
     """Return *text* without its courtesies; *asked* and *names* are words in lower case."""
-    parts = sentences(text)
-    if len(parts) < 2 or "\n" in text.strip():
+    parts = _parts(text)
+    if len(parts) < 2:
         return text
-    kept = [part for part in parts if _tells(part, asked=asked, names=names, between_people=between_people)]
+    kept = [
+        part.text for part in parts if _tells(part, asked=asked, names=names, between_people=between_people)
+    ]
     return " ".join(kept) or text
 
 
-def _tells(sentence: str, *, asked: AbstractSet[str], names: AbstractSet[str], between_people: bool) -> bool:
-    words = set(_WORD.findall(sentence.lower()))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    """One sentence: its words, and those of them that are no courtesy."""
+
+    text: str
+    words: frozenset[str]
+    telling: frozenset[str]
+
+
+# The messages of a scope come up again and again; taking one apart costs ten times what judging its parts does.
+@lru_cache(maxsize=2048)
+def _parts(text: str) -> tuple[_Part, ...]:
+    if "\n" in text.strip():
+        return ()
+    made = []
+    for sentence in sentences(text):
+        words = frozenset(_WORD.findall(sentence.lower()))
+        made.append(_Part(text=sentence, words=words, telling=words - _EMPTY))
+    return tuple(made)
+
+
+def _tells(part: _Part, *, asked: AbstractSet[str], names: AbstractSet[str], between_people: bool) -> bool:
     # No word at all is a picture or a sign: who knows what it tells.
-    if words and not words - _EMPTY - names:
+    if part.words and not part.telling - names:
         return False
-    return not (between_people and sentence.endswith("?")) or not words.isdisjoint(asked - names)
+    return not (between_people and part.text.endswith("?")) or not part.words.isdisjoint(asked - names)

@@ -9,7 +9,6 @@ Rules:
 
 from __future__ import annotations
 
-import re
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,7 +20,7 @@ _SPEECH = frozenset({"message", "passage"})
 # A message whose own words meet the question better than its memory's by so much is told beside it: the memory does
 # not carry the answer. A match is worth up to 2 (all words and the nearest meaning).
 _CARRIES = 0.5
-_WORD = re.compile(r"[^\W_]+")
+_SIGNS = str.maketrans("", "", ".,;:!?\"'()")
 _FILLERS = frozenset({"a", "an", "the", "oh", "well", "so", "just", "really", "very", "and"})
 # After so many lines that do not fit the budget counts as spent: what fits still is short and far down.
 _MISSES_MAX = 20
@@ -127,8 +126,5 @@ def _words(hit: Hit) -> Hashable:
 
     Nothing more is left out: "not", "three" and "5 pm" are one word, too, and change everything.
     """
-    return tuple(
-        word
-        for word in _WORD.findall(hit.text.partition("] ")[2].lower() or hit.text.lower())
-        if word not in _FILLERS
-    )
+    text = hit.text.partition("] ")[2] if hit.text.startswith("[") else hit.text
+    return tuple(word for word in text.lower().translate(_SIGNS).split() if word not in _FILLERS)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ltmld.config import WakeSettings
@@ -29,7 +29,7 @@ from ltmld.wake.found import Found, candidates
 from ltmld.wake.lines import line_of
 from ltmld.wake.packing import packed
 from ltmld.wake.question import Question, read_question
-from ltmld.wake.ranking import confidence, ranked
+from ltmld.wake.ranking import Candidate, confidence, ranked
 from ltmld.wake.weights import WEIGHTS, Weights
 
 # The neighbors of so many best messages are fetched, where people talk; more change nothing (0.810, LoCoMo).
@@ -39,6 +39,34 @@ _FETCHED_AROUND = 20
 _OFFERED_PER_HIT, _OFFERED_MIN = 3, 30
 # Full-text searches that may run beside embeddings; the data plane recalls for four requests at a time.
 _ASIDE = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offered:
+    """What was found for one question, before it is ordered; *names* are words in lower case."""
+
+    question: Question
+    names: frozenset[str]
+    found: Found
+    candidates: Sequence[Candidate]
+
+
+def told(
+    offered: Offered, *, weights: Weights, budget_tokens: float, k: int, floor: float = 0.0
+) -> Recollection:
+    """Order what was offered and pack it to the budget."""
+    order = ranked(offered.candidates, offered.question, weights=weights)
+    # A score says how much a hit matters, from 0 to 1: its share of the best, times how sure the best is.
+    best = max((item.score for item in order), default=1.0) or 1.0
+    share = confidence(offered.candidates, offered.question) / best
+    asked = frozenset(terms(offered.question.text))
+    # Lazily: lines are written only until the budget is spent.
+    lines = (
+        line_of(item, offered.found, score=max(0.0, item.score * share), asked=asked, names=offered.names)
+        for item in order
+        if item.score * share >= floor
+    )
+    return packed(lines, budget_tokens=budget_tokens, k=k)
 
 
 class HybridRecall:
@@ -88,24 +116,30 @@ class HybridRecall:
             LedgerError: the ledger cannot be read.
         """
         started = time.perf_counter()
+        offered = self.offered(query, scope=scope, at=at, k=k, exclude=exclude, news_only=news_only)
+        found = told(offered, weights=self._weights, budget_tokens=budget_tokens, k=k, floor=floor)
+        return replace(found, took_ms=1000.0 * (time.perf_counter() - started))
+
+    def offered(
+        self,
+        query: str,
+        *,
+        scope: str,
+        at: datetime | None = None,
+        k: int = 10,
+        exclude: frozenset[str] = frozenset(),
+        news_only: bool = False,
+    ) -> Offered:
+        """Return all that is to be ordered, with what stands behind it; raises what ``recall`` raises."""
         names = self._index.names(scope)
         question = read_question(query, names=names, now=at or self._clock())
         found = self._find(question, scope=scope, limit=self._offer(k), exclude=exclude)
-        offered = candidates(found, question, news_only=news_only)
-        order = ranked(offered, question, weights=self._weights)
-        # A score says how much a hit matters, from 0 to 1: its share of the best, times how sure the best is.
-        best = max((item.score for item in order), default=1.0) or 1.0
-        share = confidence(offered, question) / best
-        asked = frozenset(terms(query))
-        known = frozenset(word for name in names for word in name.lower().split())
-        # Lazily: lines are written only until the budget is spent.
-        lines = (
-            line_of(item, found, score=max(0.0, item.score * share), asked=asked, names=known)
-            for item in order
-            if item.score * share >= floor
+        return Offered(
+            question=question,
+            names=frozenset(word for name in names for word in name.lower().split()),
+            found=found,
+            candidates=candidates(found, question, news_only=news_only),
         )
-        recollection = packed(lines, budget_tokens=budget_tokens, k=k)
-        return replace(recollection, took_ms=1000.0 * (time.perf_counter() - started))
 
     def _offer(self, k: int) -> int:
         return min(self._candidates, max(_OFFERED_MIN, _OFFERED_PER_HIT * k))
