@@ -34,6 +34,8 @@ LISTED_MAX = 10
 UNGATHERED_SHOWN_MAX = 1000
 TEXT_CHARACTERS_SHOWN = 300
 _ID = "mem-"
+# A few digits name a memory only by the chance that there is one: nothing is forgotten by chance.
+_ID_DIGITS_MIN = 8
 
 
 class ChatCommands:
@@ -173,10 +175,11 @@ class ChatCommands:
         named = text.strip("`\"'“”")
         if named.startswith(_ID) and " " not in named:
             try:
-                memory = self._ledger.memory(named)
+                memory = self._ledger.memory(named, scope=scope)
             except NotFoundError:
                 return []
-            return [memory] if memory.scope == scope and _is_there(memory) else []
+            meant = memory.id == named or len(named) >= len(_ID) + _ID_DIGITS_MIN
+            return [memory] if meant and memory.scope == scope and _is_there(memory) else []
         found, _ = self._ledger.memories(scope=scope, text=text, limit=5 * LISTED_MAX)
         there = [memory for memory in found if _is_there(memory)]
         same = [

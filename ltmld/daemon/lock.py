@@ -5,15 +5,18 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import time
 from pathlib import Path
 
 from ltmld.errors import FolderInUseError, LedgerError
 
+_LOOK_AGAIN_S = 0.05
+
 
 class FolderLock:
-    """An advisory lock on ``<data>/ltmld.lock``, taken at once or not at all."""
+    """An advisory lock on ``<data>/ltmld.lock``, taken at once, within *wait_s* seconds, or not at all."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, wait_s: float = 0) -> None:
         """Take the lock, making the folder if need be.
 
         Raises:
@@ -30,7 +33,7 @@ class FolderLock:
                 "Give yourself the right to it, or choose another with LTMLD_DATA_DIR."
             ) from error
         try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._take(time.monotonic() + wait_s)
         except BlockingIOError as error:
             holder = os.pread(self._descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
             os.close(self._descriptor)
@@ -42,6 +45,17 @@ class FolderLock:
         with contextlib.suppress(OSError):
             os.ftruncate(self._descriptor, 0)
             os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
+
+    def _take(self, until: float) -> None:
+        while True:
+            try:
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() >= until:
+                    raise
+                time.sleep(_LOOK_AGAIN_S)
+            else:
+                return
 
     def release(self) -> None:
         """Give the lock back; a second call does nothing."""

@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+# A command that looked while no daemon ran is done in a second or two; another daemon stays.
+_LOCK_WAIT_S = 5.0
+
 
 def run(settings: Settings) -> None:
     """Run ``serve`` to its end, on uvloop where there is one.
@@ -62,7 +65,7 @@ async def serve(settings: Settings) -> None:
         LedgerError: the data folder cannot be written.
     """
     logs.set_up(settings.log_level)
-    lock = FolderLock(settings.data_dir)
+    lock = FolderLock(settings.data_dir, wait_s=_LOCK_WAIT_S)
     try:
         await _serve_locked(settings, lock)
     finally:

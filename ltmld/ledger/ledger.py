@@ -158,10 +158,10 @@ class Ledger:
 
     # --- memories -------------------------------------------------------------------------------------
 
-    def memory(self, memory_id: str) -> Memory:
-        """Return the memory with this id or this unique beginning of one, or raise ``NotFoundError``."""
+    def memory(self, memory_id: str, *, scope: str = "") -> Memory:
+        """Return the memory with this id or a beginning of one unique in *scope*, or raise ``NotFoundError``."""
         with self._readers.snapshot() as connection:
-            return memories.one(connection, memory_id)
+            return memories.one(connection, memory_id, scope=scope)
 
     def memories_by_id(self, ids: Sequence[str]) -> list[Memory]:
         """Return memories in the order of *ids*; unknown ones are left out."""

@@ -26,7 +26,11 @@ _SOURCES = """
 _EXACT = "SELECT id FROM memories WHERE id = ?"
 
 # Two are enough to know that a prefix names more than one.
-_BY_PREFIX = "SELECT id FROM memories WHERE substr(id, 1, length(:prefix)) = :prefix LIMIT 2"
+_BY_PREFIX = """
+    SELECT id FROM memories
+    WHERE substr(id, 1, length(:prefix)) = :prefix AND :scope IN ('', scope)
+    LIMIT 2
+"""
 
 _RECALLABLE = (
     "SELECT * FROM memories WHERE scope = ? AND state IN ('active', 'disputed') ORDER BY recorded_at, id"
@@ -60,15 +64,17 @@ _HISTORY = """
 """
 
 
-def resolved(connection: sqlite3.Connection, memory_id: str) -> str:
-    """Return the id that *memory_id*, an id or the unique beginning of one, stands for.
+def resolved(connection: sqlite3.Connection, memory_id: str, *, scope: str = "") -> str:
+    """Return the id that *memory_id*, an id or the beginning of one that is unique in *scope*, stands for.
 
     Raises:
         NotFoundError: no memory's id begins so, or more than one's.
     """
     if memory_id and connection.execute(_EXACT, (memory_id,)).fetchone() is not None:
         return memory_id
-    rows = connection.execute(_BY_PREFIX, {"prefix": memory_id}).fetchall() if memory_id else []
+    rows = (
+        connection.execute(_BY_PREFIX, {"prefix": memory_id, "scope": scope}).fetchall() if memory_id else []
+    )
     match rows:
         case []:
             raise NotFoundError(
@@ -80,13 +86,13 @@ def resolved(connection: sqlite3.Connection, memory_id: str) -> str:
             raise NotFoundError(f"More than one memory's id begins with {memory_id!r}. Give more of it.")
 
 
-def one(connection: sqlite3.Connection, memory_id: str) -> Memory:
+def one(connection: sqlite3.Connection, memory_id: str, *, scope: str = "") -> Memory:
     """Return the memory with this id, or this unique beginning of an id.
 
     Raises:
         NotFoundError: there is none, or more than one.
     """
-    return by_ids(connection, [resolved(connection, memory_id)])[0]
+    return by_ids(connection, [resolved(connection, memory_id, scope=scope)])[0]
 
 
 def by_ids(connection: sqlite3.Connection, ids: Sequence[str]) -> list[Memory]:

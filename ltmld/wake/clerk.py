@@ -2,7 +2,7 @@
 
 Rules:
 1. A command is answered only where Ollama would have let the request in: nobody else would guard memory here.
-2. Doing has threads of its own and a deadline; what is not done by then goes on, and the person is told so.
+2. Doing has threads of its own and a deadline; of what is not done by then the person is told that nobody knows yet.
 3. Whatever goes wrong is said in a sentence: a command never ends in an error of the client, and never in Ollama.
 """
 
@@ -119,7 +119,9 @@ def _late(verb: Verb, waited_s: float) -> str:
     told = f"ltmld: `/ltm {verb}` has not ended within {waited_s:g} seconds"
     if verb in (Verb.STATUS, Verb.WHY):
         return f"{told}. Memory is busy; ask again in a while."
-    return f"{told}, and goes on. `/ltm status` shows what became of it."
+    told = f"{told}. It may still be done, or fail: `/ltm status` shows what became of it."
+    # Whoever switches memory off has something to say that is not to be remembered.
+    return f"{told} **Until then memory is on, and what is said is recorded.**" if verb is Verb.OFF else told
 
 
 def _text(head: RequestHead, name: bytes) -> str:

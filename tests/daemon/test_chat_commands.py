@@ -117,6 +117,21 @@ def test_what_is_forgotten_already_is_not_there(commands: ChatCommands) -> None:
     assert commands.forget(ME, named).startswith("No memory here has the id")
 
 
+@pytest.mark.parametrize("short", ["mem-", "mem-0", "mem-000"])
+def test_a_beginning_that_any_id_has_names_no_memory(commands: ChatCommands, short: str) -> None:
+    remembered(commands, "I like tea.")
+    assert commands.forget(ME, short).startswith("No memory here has the id")
+
+
+def test_the_beginning_of_an_id_is_one_of_this_scope_whatever_others_there_are(
+    house: SmallHouse, commands: ChatCommands
+) -> None:
+    named = remembered(commands, "I like tea.")
+    other = remembered(commands, "Tea is for others.", scope="you")
+    assert other.startswith(named[:-1])
+    assert house.ledger.memory(named[:-1], scope=ME).id == named
+
+
 def test_the_id_of_another_scopes_memory_tells_nothing(commands: ChatCommands) -> None:
     named = remembered(commands, "The safe opens with 4711.", scope="you")
     answers = {commands.forget(ME, name).replace(name, "") for name in (named, "mem-0000", named[:5])}

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -41,3 +42,11 @@ def test_a_folder_that_cannot_be_made_is_named_with_the_remedy(tmp_path: Path) -
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(LedgerError, match=r"file.* cannot be written .*LTMLD_DATA_DIR"):
         FolderLock(tmp_path / "file" / "data")
+
+
+def test_a_daemon_waits_for_a_command_that_only_looks(tmp_path: Path) -> None:
+    lock = FolderLock(tmp_path)
+    looking = threading.Timer(0.2, lock.release)
+    looking.start()
+    FolderLock(tmp_path, wait_s=30).release()
+    looking.join()
