@@ -7,7 +7,8 @@ Rules:
 3. What is not understood is answered with help, never guessed: a command changes memory.
 4. Only the person commands. Clients put retrieved documents before a person's words, and a document may try to close
    what it stands in and go on with a command of its own. So a command begins the message, or the one element that a
-   client puts around all of a person's words, where the client writes it; behind anything else it is one line, and the message ends with it.
+   client puts around all of a person's words, where the client writes it; behind anything else it is one line, and
+   the message ends with it.
 """
 
 from __future__ import annotations
