@@ -1,12 +1,16 @@
 """What Ollama says about a model: its own SYSTEM text, its context, whether it lives in the cloud.
 
 Rules:
-1. A card is asked for once and kept for ``FRESH_S``; a request that changes models empties the shelf.
-2. Not knowing is an answer: ``None`` means that the model's SYSTEM must not be touched.
+1. A card is asked for once and kept for ``FRESH_S``; a request that changes models empties the shelf, and what was
+   asked before that is not put on it any more.
+2. Not knowing is an answer: ``None`` means that the model's SYSTEM must not be touched. An old card is no answer:
+   a model that was here may be in the cloud by now.
+3. Who has no time to wait leaves the question behind: it goes on, and its answer is there for the next one.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,6 +26,10 @@ if TYPE_CHECKING:
 
 # Asking takes Ollama a millisecond or two; a Modelfile made anew is noticed within this time.
 FRESH_S = 15.0
+# More models than anybody talks to within that time; each may be spelled in several ways.
+CARDS_MAX = 256
+# A conversation's turns are minutes apart: connecting anew for each would cost a far Ollama's card its deadline.
+_KEEPALIVE_S = 300.0
 # Renderers with a default system text that any system message would delete (seen in Ollama's own sources).
 DEFAULTING_RENDERERS = ("olmo3", "qwen3-coder", "glimmer")
 FIRST_SYSTEM_ONLY = ("olmo3", "qwen3-coder")
@@ -68,6 +76,8 @@ class ModelCards:
         self._timeout_s = timeout_s
         self._client: httpx.AsyncClient | None = None
         self._shelf: dict[str, tuple[float, ModelCard]] = {}
+        self._asking: dict[str, asyncio.Task[ModelCard | None]] = {}
+        self._tasks: set[asyncio.Task[ModelCard | None]] = set()
 
     async def card(self, model: str) -> ModelCard | None:
         """Return the model's card, or ``None`` when Ollama does not tell."""
@@ -76,14 +86,17 @@ class ModelCards:
         kept = self._shelf.get(model)
         if kept and time.monotonic() - kept[0] < FRESH_S:
             return kept[1]
-        card = await self._ask(model)
-        if card:
-            self._shelf[model] = (time.monotonic(), card)
-        return card
+        asking = self._asking.get(model)
+        if asking is None:
+            self._asking[model] = asking = asyncio.create_task(self._asked(model))
+            self._tasks.add(asking)
+            asking.add_done_callback(self._ended)
+        return await asyncio.shield(asking)
 
     def forget(self) -> None:
-        """Empty the shelf: some model was made, pulled or deleted."""
-        self._shelf.clear()
+        """Empty the shelf: some model is being, or was, made, pulled or deleted."""
+        # New ones: a question that is under way answers who waits for it, and nobody else (rule 1).
+        self._shelf, self._asking = {}, {}
 
     def prepare(self) -> None:
         """Import and build the client now, in the caller's thread: it would hold up the event loop later."""
@@ -91,13 +104,38 @@ class ModelCards:
 
         # The environment's proxies are for the network; Ollama is where the setting says.
         self._client = httpx.AsyncClient(
-            base_url=self._upstream, timeout=self._timeout_s, trust_env=False, verify=self._trust or True
+            base_url=self._upstream,
+            timeout=self._timeout_s,
+            limits=httpx.Limits(
+                max_connections=100, max_keepalive_connections=20, keepalive_expiry=_KEEPALIVE_S
+            ),
+            trust_env=False,
+            verify=self._trust or True,
         )
 
     async def close(self) -> None:
-        """Close the client's connections."""
+        """Leave what is being asked, and close the client's connections."""
+        for asking in self._tasks:
+            asking.cancel()
         if self._client is not None:
             await self._client.aclose()
+
+    async def _asked(self, model: str) -> ModelCard | None:
+        shelf, asking = self._shelf, self._asking
+        try:
+            card = await self._ask(model)
+            if card:
+                if len(shelf) >= CARDS_MAX:
+                    shelf.clear()
+                shelf[model] = (time.monotonic(), card)
+            return card
+        finally:
+            asking.pop(model, None)
+
+    def _ended(self, asking: asyncio.Task[ModelCard | None]) -> None:
+        self._tasks.discard(asking)
+        if not asking.cancelled():
+            asking.exception()  # told to who waits; where nobody does any more, nobody is told
 
     async def _ask(self, model: str) -> ModelCard | None:
         import httpx  # noqa: PLC0415 - see prepare
@@ -106,12 +144,14 @@ class ModelCards:
             self.prepare()
         assert self._client is not None  # noqa: S101 - prepare made it
         try:
-            shown = await self._client.post("/api/show", json={"model": model})
-            loaded = await self._client.get("/api/ps")
+            async with asyncio.timeout(2 * self._timeout_s):
+                shown, loaded = await asyncio.gather(
+                    self._client.post("/api/show", json={"model": model}), self._client.get("/api/ps")
+                )
             if not shown.is_success:
                 return None
             return _card(model, shown.json(), loaded.json() if loaded.is_success else {})
-        except (httpx.HTTPError, ValueError, AttributeError, TypeError):
+        except (httpx.HTTPError, TimeoutError, ValueError, AttributeError, TypeError):
             # Not reachable, or not what Ollama says: either way nothing is known.
             return None
 

@@ -3,7 +3,8 @@
 Rules:
 1. The client comes first: ``attend`` never raises and ends within its deadlines; at worst the body passes untouched.
 2. Ledger and index are asked in threads of their own, so that a slow disk never stops the event loop.
-3. What a thread was given before is replayed even when there is no time to search for more.
+3. What a thread was given before is replayed even when there is no time to search for more. Of a model that Ollama
+   has not described in time nothing is known, not even that it is here: it gets nothing, old or new.
 4. Where a person paused memory, nothing is given, replayed or recorded, and what was said is not recorded later.
 """
 
@@ -23,6 +24,7 @@ from ltmld.core.account import Account, Silence
 from ltmld.core.ports import Plan
 from ltmld.errors import LedgerError, WireError
 from ltmld.wake.accounts import Accounts
+from ltmld.wake.asides import newest_said, without_asides
 from ltmld.wake.clerk import FAILED
 from ltmld.wake.commands import spoken_aside
 from ltmld.wake.finder import Finder, Found
@@ -30,8 +32,10 @@ from ltmld.wake.fingerprints import Fingerprints
 from ltmld.wake.hearing import Heard, Hearing
 from ltmld.wake.identity import path_of, thread_key_of, with_refs
 from ltmld.wake.injector import Injector, Place, with_injection
+from ltmld.wake.model_change import ModelChange, changes_models
 from ltmld.wake.recorder import ExchangeRecording, Opening, RecordingStats
 from ltmld.wake.replay import replayed
+from ltmld.wake.undecided import UndecidedRecording
 from ltmld.wire.dialects import error_body
 
 if TYPE_CHECKING:
@@ -41,7 +45,7 @@ if TYPE_CHECKING:
     from ltmld.core.clock import Clock, NewId
     from ltmld.core.exchange import PathMessage
     from ltmld.core.injection import Injection
-    from ltmld.core.ports import Recall, RequestHead
+    from ltmld.core.ports import Recall, Recording, RequestHead
     from ltmld.ledger.ledger import Ledger
     from ltmld.models.cards import ModelCard, ModelCards
     from ltmld.wake.clerk import Clerk
@@ -50,8 +54,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-# Requests that change models: what is known about them must be asked anew.
-_MODEL_PATHS = ("/api/create", "/api/pull", "/api/copy", "/api/delete")
 # Why the policy lets nothing be put into a request, in the words of an account.
 _SILENCES = {
     "cloud model": Silence.CLOUD,
@@ -129,10 +131,13 @@ class WakeAttendant:
             self._clerk.close()
 
     def looks_into(self, head: RequestHead) -> bool:
-        """Tell whether the request is one of the dialects; with memory off it is read too, to be left out later."""
-        if head.path in _MODEL_PATHS:
+        """Tell whether the request is one of the dialects; with memory off it is read too, to be left out later.
+
+        One that changes models is only watched for its end.
+        """
+        if changes_models(head):
             self._cards.forget()
-            return False
+            return True
         return self.hearing.admits(head)
 
     def unavailable(self, head: RequestHead, message: str) -> bytes:
@@ -142,6 +147,8 @@ class WakeAttendant:
     async def attend(self, head: RequestHead, body: bytes) -> Plan:
         """Look into one request; whatever goes wrong, it passes as it came."""
         passing = Plan(body=body)
+        if changes_models(head):
+            return replace(passing, recording=ModelChange(ended=self._cards.forget))
         try:
             heard = await self.hearing.hear(head, body, fingerprints=self.fingerprints.current())
             if heard.identity.mode == _OFF:
@@ -183,7 +190,7 @@ class WakeAttendant:
         aside = spoken_aside(heard.request.messages)
         last = len(heard.request.messages) - 1
         kept = [said for at, said in enumerate(heard.request.messages) if at == last or at not in aside]
-        place = self._place(replace(heard.request, messages=tuple(kept)), heard, newest=2)
+        place = self._place(replace(heard.request, messages=tuple(kept)), heard)
         return self._accounts.of(replace(place, path=place.path[:-1]))
 
     async def _attended(self, head: RequestHead, heard: Heard) -> Plan:
@@ -204,7 +211,7 @@ class WakeAttendant:
             self.stats.passed += 1
             self._keep_silence(scope, path_of(request, heard.identity), Silence.CLOUD)
             return heard.passing
-        place = await self._placed(heard)
+        place, asides = await self._placed(heard)
         sent = Sent(body=heard.plain)
         if decision.inject:
             sent = await self._injected(heard, place, card, deadline)
@@ -215,13 +222,19 @@ class WakeAttendant:
         if not decision.record:
             await self._unrecorded(heard, place)
             return heard.plan(sent.body)
-        recording = self._recording(head, heard, place, sent.injections)
-        return replace(heard.plan(sent.body), recording=recording)
+        recording = self._recording(head, heard, place, sent.injections, asides)
+        return replace(heard.plan(sent.body), recording=self._decided(recording, card))
+
+    def _decided(self, recording: ExchangeRecording, card: ModelCard | None) -> Recording:
+        """Return *recording*, or what withholds it until it is known where the model is."""
+        if card is not None or self._settings.cloud:
+            return recording
+        return UndecidedRecording(recording, partial(self._cards.card, recording.opening.request.model))
 
     async def _left_alone(self, heard: Heard, silence: Silence) -> Plan:
         """Pass a request that memory is off for."""
         self.stats.passed += 1
-        place = await self._placed(heard)
+        place, _ = await self._placed(heard)
         self._keep_silence(place.scope, place.path, silence)
         await self._set_aside(place)
         return heard.passing
@@ -241,31 +254,34 @@ class WakeAttendant:
 
     async def _set_aside(self, place: Place) -> None:
         """Keep the hash of what was said with memory off, so that it is not recorded later as history."""
-        if not place.marks:
+        said = newest_said(place.path)
+        if said is None:
             return
         # A ledger that cannot take it costs the secrecy of one message, and not the answer.
         with suppress(LedgerError, TimeoutError):
-            queued = self._ledger.pauses.aside(place.scope, place.marks, thread_id=place.thread_id)
-            kept = asyncio.wrap_future(queued)
+            kept = asyncio.wrap_future(self._ledger.pauses.aside(place.scope, said.chain))
             await asyncio.wait_for(kept, self._settings.commit_deadline_ms / 1000)
 
     def _keep_silence(self, scope: str, path: tuple[PathMessage, ...], silence: Silence | None) -> None:
         if path:
             self._accounts.keep(scope, path[-1].chain, silence)
 
-    async def _placed(self, heard: Heard) -> Place:
-        """Find the conversation; reading a few rows has threads and a deadline."""
-        place = partial(self._place, heard.request, heard)
+    async def _placed(self, heard: Heard) -> tuple[Place, frozenset[str]]:
+        """Find the conversation, and what of it was said aside; reading a few rows has threads and a deadline."""
+
+        def place() -> tuple[Place, frozenset[str]]:
+            placed = self._place(heard.request, heard)
+            return placed, self._ledger.pauses.asides(placed.scope, [item.chain for item in placed.path])
+
         async with asyncio.timeout(self._settings.commit_deadline_ms / 1000):
             return await asyncio.get_running_loop().run_in_executor(self._places, place)
 
-    def _place(self, request: Request, heard: Heard, *, newest: int = 1) -> Place:
+    def _place(self, request: Request, heard: Heard) -> Place:
         return self._injector.place(
             scope=heard.identity.scope,
             thread_key=thread_key_of(heard.identity, request),
             path=path_of(request, heard.identity),
             context_sha256=request.context_sha256,
-            newest=newest,
         )
 
     async def _injected(self, heard: Heard, place: Place, card: ModelCard | None, deadline: float) -> Sent:
@@ -275,7 +291,7 @@ class WakeAttendant:
         self._keep_silence(place.scope, place.path, found.silence)
         self._injector.keep(place, found.new)
         place = with_injection(place, found.new)
-        replay = replayed(request, place, card)
+        replay = replayed(request, place, card, cloud=self._settings.cloud)
         write = partial(
             heard.dialect.inject,
             request,
@@ -318,10 +334,15 @@ class WakeAttendant:
         heard: Heard,
         place: Place,
         injections: tuple[Injection, ...],
+        asides: frozenset[str],
     ) -> ExchangeRecording:
         path, reply_ref = with_refs(place.path, known=len(place.known_ids), refs=heard.identity.refs)
-        if place.again:
-            self._ledger.pauses.said_again(place.scope, place.marks)
+        if asides:
+            said = newest_said(path)
+            if said is not None and said.chain in asides:
+                asides -= {said.chain}
+                self._ledger.pauses.said_again(place.scope, said.chain)
+            path = without_asides(path, asides)
         opening = Opening(
             exchange_id=self._new_id("exc"),
             request=heard.request,

@@ -1,9 +1,11 @@
 """What of a thread's injections goes into one request again, and where.
 
 Rules:
-1. For the model it was written for, a text is replayed as it was, whatever is known about the model today.
-2. For another model it is replayed only when that model is known and is not in the cloud (the caller has looked).
-   A block that has no place in that model's system text stands before the user's first words instead.
+1. A model that is not known gets nothing: it may be in the cloud by now, whatever it was when the text was written.
+   One that is known to be there the caller has sent away. Where memories may go to the cloud, a text is replayed to
+   the model that it was written for even so.
+2. For the model it was written for, a text is replayed as it was, whatever else is known about the model today.
+   For another one, a block that has no place in its system text stands before the user's first words instead.
 """
 
 from __future__ import annotations
@@ -32,9 +34,11 @@ class Replay:
     injections: tuple[Injection, ...] = ()
 
 
-def replayed(request: Request, place: Place, card: ModelCard | None) -> Replay:
-    """Return what of the place's injections this request gets."""
-    usable = [one for one in place.given if card is not None or same_model(one.model, request.model)]
+def replayed(request: Request, place: Place, card: ModelCard | None, *, cloud: bool) -> Replay:
+    """Return what of the place's injections this request gets; *cloud*: memories may go to the cloud."""
+    usable = [
+        one for one in place.given if card is not None or (cloud and same_model(one.model, request.model))
+    ]
     block = place.block if place.block in usable else None
     notes = _notes(place, usable)
     if block is not None and not _stands(request, block, card):

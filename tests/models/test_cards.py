@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ltmld.models.cards import ModelCard, ModelCards
+from ltmld.models.cards import CARDS_MAX, ModelCard, ModelCards
 from ltmld.standin.server import running_standin
 
 MODEL = "stand-in:latest"
@@ -56,3 +56,15 @@ def test_a_block_goes_into_the_system_text_only_where_nothing_is_lost(
     card: ModelCard, *, takes: bool
 ) -> None:
     assert card.takes_system is takes
+
+
+async def test_as_many_cards_are_kept_as_may_be_and_no_more() -> None:
+    names = [f"m{number}" for number in range(CARDS_MAX + 1)]
+    with running_standin(models=tuple(f"{name}:latest" for name in names)) as standin:
+        cards = ModelCards(standin.url, timeout_s=5)
+        for name in names[:CARDS_MAX]:
+            assert await cards.card(name) is not None
+        assert len(cards._shelf) == CARDS_MAX
+        assert await cards.card(names[CARDS_MAX]) is not None
+        assert list(cards._shelf) == [names[CARDS_MAX]]
+        await cards.close()

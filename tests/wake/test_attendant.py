@@ -41,7 +41,7 @@ class Room:
         self.clock, self.shelf = MovedClock(), Shelf("[2026-04-01] user: my dog is Rex")
         self.ledger: Ledger = a_ledger(folder, clock=self.clock)
         self.ids = CountedIds()
-        self.settings = WakeSettings(recall_deadline_ms=5000, **settings)
+        self.settings = WakeSettings(**{"recall_deadline_ms": 5000, **settings})
         self.attendant = self._attendant(upstream)
 
     def _attendant(self, upstream: str) -> WakeAttendant:
@@ -93,12 +93,18 @@ FIRST = ("How is my dog?",)
 SECOND = ("How is my dog?", "Well.", "And now?")
 
 
-async def test_a_block_is_replayed_without_asking_what_the_model_is_today(room: Room) -> None:
+@pytest.mark.parametrize("cloud", [True, False])
+async def test_a_block_is_replayed_to_a_model_that_is_not_known_only_where_memories_may_go_to_the_cloud(
+    tmp_path: Path, standin: StandIn, *, cloud: bool
+) -> None:
+    room = Room(tmp_path, standin.url, cloud=cloud)
     first = await room.turn(*FIRST)
     assert first[0]["content"].startswith("Be brief.\n\n<ltmld-memory>")
     await room.move("http://127.0.0.1:9")
     second = await room.turn(*SECOND)
-    assert second[0] == first[0]
+    assert second[0] == (first[0] if cloud else {"role": "user", "content": FIRST[0]})
+    await room.attendant.close()
+    room.ledger.close()
 
 
 async def test_a_model_that_is_not_known_is_told_nothing_new(room: Room) -> None:
