@@ -24,7 +24,6 @@ from ltmld.core.account import Account, Silence
 from ltmld.core.ports import Plan
 from ltmld.errors import LedgerError, WireError
 from ltmld.wake.accounts import Accounts
-from ltmld.wake.asides import newest_said, without_asides
 from ltmld.wake.clerk import FAILED
 from ltmld.wake.commands import spoken_aside
 from ltmld.wake.finder import Finder, Found
@@ -190,7 +189,7 @@ class WakeAttendant:
         aside = spoken_aside(heard.request.messages)
         last = len(heard.request.messages) - 1
         kept = [said for at, said in enumerate(heard.request.messages) if at == last or at not in aside]
-        place = self._place(replace(heard.request, messages=tuple(kept)), heard)
+        place = self._place(replace(heard.request, messages=tuple(kept)), heard, newest=2)
         return self._accounts.of(replace(place, path=place.path[:-1]))
 
     async def _attended(self, head: RequestHead, heard: Heard) -> Plan:
@@ -211,7 +210,7 @@ class WakeAttendant:
             self.stats.passed += 1
             self._keep_silence(scope, path_of(request, heard.identity), Silence.CLOUD)
             return heard.passing
-        place, asides = await self._placed(heard)
+        place = await self._placed(heard)
         sent = Sent(body=heard.plain)
         if decision.inject:
             sent = await self._injected(heard, place, card, deadline)
@@ -222,7 +221,7 @@ class WakeAttendant:
         if not decision.record:
             await self._unrecorded(heard, place)
             return heard.plan(sent.body)
-        recording = self._recording(head, heard, place, sent.injections, asides)
+        recording = self._recording(head, heard, place, sent.injections)
         return replace(heard.plan(sent.body), recording=self._decided(recording, card))
 
     def _decided(self, recording: ExchangeRecording, card: ModelCard | None) -> Recording:
@@ -234,7 +233,7 @@ class WakeAttendant:
     async def _left_alone(self, heard: Heard, silence: Silence) -> Plan:
         """Pass a request that memory is off for."""
         self.stats.passed += 1
-        place, _ = await self._placed(heard)
+        place = await self._placed(heard)
         self._keep_silence(place.scope, place.path, silence)
         await self._set_aside(place)
         return heard.passing
@@ -254,34 +253,31 @@ class WakeAttendant:
 
     async def _set_aside(self, place: Place) -> None:
         """Keep the hash of what was said with memory off, so that it is not recorded later as history."""
-        said = newest_said(place.path)
-        if said is None:
+        if not place.marks:
             return
         # A ledger that cannot take it costs the secrecy of one message, and not the answer.
         with suppress(LedgerError, TimeoutError):
-            kept = asyncio.wrap_future(self._ledger.pauses.aside(place.scope, said.chain))
+            queued = self._ledger.pauses.aside(place.scope, place.marks, thread_id=place.thread_id)
+            kept = asyncio.wrap_future(queued)
             await asyncio.wait_for(kept, self._settings.commit_deadline_ms / 1000)
 
     def _keep_silence(self, scope: str, path: tuple[PathMessage, ...], silence: Silence | None) -> None:
         if path:
             self._accounts.keep(scope, path[-1].chain, silence)
 
-    async def _placed(self, heard: Heard) -> tuple[Place, frozenset[str]]:
-        """Find the conversation, and what of it was said aside; reading a few rows has threads and a deadline."""
-
-        def place() -> tuple[Place, frozenset[str]]:
-            placed = self._place(heard.request, heard)
-            return placed, self._ledger.pauses.asides(placed.scope, [item.chain for item in placed.path])
-
+    async def _placed(self, heard: Heard) -> Place:
+        """Find the conversation; reading a few rows has threads and a deadline."""
+        place = partial(self._place, heard.request, heard)
         async with asyncio.timeout(self._settings.commit_deadline_ms / 1000):
             return await asyncio.get_running_loop().run_in_executor(self._places, place)
 
-    def _place(self, request: Request, heard: Heard) -> Place:
+    def _place(self, request: Request, heard: Heard, *, newest: int = 1) -> Place:
         return self._injector.place(
             scope=heard.identity.scope,
             thread_key=thread_key_of(heard.identity, request),
             path=path_of(request, heard.identity),
             context_sha256=request.context_sha256,
+            newest=newest,
         )
 
     async def _injected(self, heard: Heard, place: Place, card: ModelCard | None, deadline: float) -> Sent:
@@ -334,15 +330,10 @@ class WakeAttendant:
         heard: Heard,
         place: Place,
         injections: tuple[Injection, ...],
-        asides: frozenset[str],
     ) -> ExchangeRecording:
         path, reply_ref = with_refs(place.path, known=len(place.known_ids), refs=heard.identity.refs)
-        if asides:
-            said = newest_said(path)
-            if said is not None and said.chain in asides:
-                asides -= {said.chain}
-                self._ledger.pauses.said_again(place.scope, said.chain)
-            path = without_asides(path, asides)
+        if place.again:
+            self._ledger.pauses.said_again(place.scope, place.marks)
         opening = Opening(
             exchange_id=self._new_id("exc"),
             request=heard.request,
