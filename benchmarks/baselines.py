@@ -60,6 +60,21 @@ def measured_plain(
     return tables
 
 
+class RememberingEmbedder(MiniLmEmbedder):
+    """Embeds each text of a batch once, however many tables ask for it; single texts, as questions are, every time."""
+
+    _known: dict[str, Any] | None = None
+
+    def embed(self, texts: Sequence[str]) -> Any:
+        """Return what the embedder returns."""
+        if len(texts) == 1:
+            return super().embed(texts)
+        known = self._known = self._known if self._known is not None else {}
+        new = [text for text in dict.fromkeys(texts) if text not in known]
+        known.update(zip(new, super().embed(new), strict=True))
+        return np.stack([known[text] for text in texts]) if texts else super().embed(texts)
+
+
 class _Plain:
     """The units of one conversation, ready to be asked in each way."""
 

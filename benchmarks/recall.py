@@ -21,7 +21,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ if not __package__:
     # Run as a file: its neighbors are found from the folder above.
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.baselines import measured_naive, measured_plain
+from benchmarks.baselines import RememberingEmbedder, measured_naive, measured_plain
 from benchmarks.evidence import ASKED_HITS, ASKED_TOKENS, BUDGETS, Ask, tabled
 from benchmarks.fitting import ablation, cases, held_out
 from benchmarks.talks import Conversation, read
@@ -52,26 +52,37 @@ def main() -> None:
     options = _options()
     facts = {path.name.partition(".")[0]: path for path in options.facts}
     conversations = [item for path in options.file for item in read(path) if not facts or item.name in facts]
-    embedder = MiniLmEmbedder(options.models)
+    embedder = RememberingEmbedder(options.models)
     embedder.load()
     tables: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="ltmld-recall-") as folder:
-        tables |= measured_ltmld(conversations, Path(folder), embedder, options, facts={})
-        if facts:
-            night = measured_ltmld(conversations, Path(folder) / "night", embedder, options, facts=facts)
-            tables |= {f"{name} after a night": table for name, table in night.items()}
-        if not options.no_naive:
-            tables["naive"] = measured_naive(conversations, Path(folder) / "naive", embedder)
-        for passages in (False, True) if options.plain else ():
-            units = "passages" if passages else "messages"
-            for way, table in measured_plain(conversations, embedder, passages=passages).items():
-                tables[f"{way} over {units}"] = table
-    for name, table in tables.items():
-        print(f"--- {name}")
-        for label, values in table.items():
-            print(f"{label:40}", "  ".join(f"{key} {value}" for key, value in values.items()))
+        for name, table in _measured(conversations, Path(folder), embedder, options, facts):
+            tables[name] = table
+            print(f"--- {name}")
+            for label, values in table.items():
+                cells = "  ".join(f"{key} {value}" for key, value in values.items())
+                print(f"{label:40} {cells}", flush=True)
     if options.json:
         options.json.write_text(json.dumps(tables, indent=1), "utf-8")
+
+
+def _measured(
+    conversations: Sequence[Conversation],
+    folder: Path,
+    embedder: MiniLmEmbedder,
+    options: argparse.Namespace,
+    facts: Mapping[str, Path],
+) -> Iterator[tuple[str, Any]]:
+    yield from measured_ltmld(conversations, folder, embedder, options, facts={}).items()
+    if facts:
+        night = measured_ltmld(conversations, folder / "night", embedder, options, facts=facts)
+        yield from ((f"{name} after a night", table) for name, table in night.items())
+    if not options.no_naive:
+        yield "naive", measured_naive(conversations, folder / "naive", embedder)
+    for passages in (False, True) if options.plain else ():
+        units = "passages" if passages else "messages"
+        for way, table in measured_plain(conversations, embedder, passages=passages).items():
+            yield f"{way} over {units}", table
 
 
 def _options() -> argparse.Namespace:
