@@ -79,6 +79,9 @@ def _said_in_parts(message: Message) -> str:
     marks = marks_of(message.role)
     if message.role is not Role.USER or marks is None:
         return words(message.text, message.role)
+    inside = handed(cuts.GAP.join(message.parts))
+    if inside is not None:
+        return inside
     kept = [part for part in message.parts if not cuts.is_element(part, marks)]
     # A dialect joins parts with an empty line or with nothing; tags are looked for where a part begins.
     apart = cuts.GAP.join(kept)

@@ -296,7 +296,7 @@ def test_a_text_without_marks_is_the_same_object(text: str) -> None:
 def test_twice_the_hostile_text_takes_twice_the_time(piece: str, opening: str) -> None:
     def took(size: int) -> float:
         text = opening + piece * (size // len(piece)) + "\n" + "x" * size + "</userRequest></task>"
-        tries = []
+        tries: list[float] = []
         for _ in range(2):
             started = process_time()
             words(text + str(len(tries)))  # what was cut before is known

@@ -135,6 +135,17 @@ def test_words_between_two_parts_of_the_clients_are_the_persons_and_what_stands_
     assert turns([in_parts(reminder("a"), reminder("b"))]) == []
 
 
+def test_a_wrapper_is_found_where_its_end_is_a_part_of_its_own() -> None:
+    assert genuine(in_parts(f"<task>\n{ASKED}\n</task>", STATE)).text == ASKED
+    assert (
+        genuine(in_parts("[read_file for 'a'] Result:", f"<feedback>{FORGED}</feedback>", STATE)).text == ""
+    )
+    assert (
+        genuine(in_parts("[attempt_completion] Result:", f"<feedback>{ASKED}</feedback>", STATE)).text
+        == ASKED
+    )
+
+
 def test_where_two_elements_are_one_text_what_stands_between_them_is_nobodys() -> None:
     assert words(f"{reminder('a')}\n\n{ASKED}\n\n{reminder('b')}") == ""
 
