@@ -23,7 +23,7 @@ from ltmld.core.exchange import StoredMessage
 from tests.support.dialogues import Asked, Talk
 
 EXAMPLES = int(os.environ.get("LONG_DIALOGUES", "20"))
-STEPS, CLIENTS_MAX, HALF = 60, 5, 0.5
+STEPS, CLIENTS_MAX, HALF, SELDOM = 60, 5, 0.5, 0.1
 WORDS = ["yes", "tell me more", "my dog is Rex", "why?"]
 ANSWERS = ["Well.", "I see.", "Because of the dog.", "No."]
 
@@ -233,6 +233,38 @@ def _nodes(stored: list[StoredMessage]) -> dict[str, Node]:
 def test_any_order_of_anything_records_each_turn_once_and_shows_the_last(chance: Random) -> None:
     async def played(folder: str) -> None:
         await Dialogues(Path(folder), chance).play(STEPS)
+
+    with TemporaryDirectory() as folder:
+        asyncio.run(played(folder))
+
+
+async def repeat(folder: Path, chance: Random) -> None:
+    """Let a few people say the same few things over and over, each with a window; some requests break off."""
+    talk = Talk(folder)
+    clients = [
+        (f"scope-{number}", chance.choice([0, 5, 7, 9]), {"x_ltmld_thread": "k"} if number % 2 else {})
+        for number in range(4)
+    ]
+    told: dict[str, list[str]] = {scope: [] for scope, *_ in clients}
+    for _ in range(STEPS // 2):
+        scope, window, named = chance.choice(clients)
+        words = [*told[scope], chance.choice(["on", "off"])]
+        answer = chance.choice(["Done.", "Done.", "No."])
+        sent = words[-window:] if window else words
+        while chance.random() < SELDOM:
+            await (await talk.asks(*sent, x_ltmld_scope=scope, **named)).breaks("", error="gone")
+        await talk.turn(*sent, gets=answer, x_ltmld_scope=scope, **named)
+        told[scope] = [*words, answer]
+        assert talk.threads(scope=scope) == [told[scope]]
+    assert len(talk.everything()) == sum(map(len, told.values()))
+    await talk.close()
+
+
+@settings(max_examples=EXAMPLES)
+@given(chance=st.randoms(use_true_random=True))
+def test_however_often_the_same_is_said_in_a_window_each_turn_is_recorded_once(chance: Random) -> None:
+    async def played(folder: str) -> None:
+        await repeat(Path(folder), chance)
 
     with TemporaryDirectory() as folder:
         asyncio.run(played(folder))

@@ -191,7 +191,7 @@ async def paused_and_resumed(talk: Talk, window: int, **named: str) -> None:
 @pytest.mark.parametrize("window", [0, 3, 5, 7, 9])
 @pytest.mark.parametrize("key", ["", "chat-1"])
 async def test_a_window_that_holds_what_was_said_with_memory_off_goes_on_without_it(
-    talk: Talk, window: int, key: str, restarted: bool
+    talk: Talk, window: int, key: str, *, restarted: bool
 ) -> None:
     named = {"x_ltmld_thread": key} if key else {}
     await paused_and_resumed(talk, window, **named)
