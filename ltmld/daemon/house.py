@@ -106,7 +106,7 @@ class House:
         embedders, chosen = _embedders(settings), choice(folder / "index")
         named = embedders.make(chosen.in_use(settings.models.embedder))
         embedder = DeferredEmbedder(named) if deferred else named
-        index = _index(settings, embedder)
+        index = _index(settings, embedder, ledger)
         feeder = Feeder(
             ledger, index, opened=embedder.settled if isinstance(embedder, DeferredEmbedder) else None
         )
@@ -176,7 +176,7 @@ def _embedders(settings: Settings) -> Embedders:
     )
 
 
-def _index(settings: Settings, embedder: AnyEmbedder | DeferredEmbedder) -> LocalIndex:
+def _index(settings: Settings, embedder: AnyEmbedder | DeferredEmbedder, ledger: Ledger) -> LocalIndex:
     index = LocalIndex(
         settings.data_dir / "index",
         embedder,
@@ -185,6 +185,9 @@ def _index(settings: Settings, embedder: AnyEmbedder | DeferredEmbedder) -> Loca
     )
     if index.broken:
         log.warning("index.broken", reason=index.broken)
+        if index.stale:
+            # A command that ends soon makes up for what was lost before it answers, as the feeder does in the daemon.
+            ledger.outbox_refill()
     return index
 
 

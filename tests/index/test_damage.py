@@ -132,3 +132,15 @@ def test_full_text_that_breaks_while_serving_is_told(index: LocalIndex) -> None:
         connection.execute("DROP TABLE units")
     with pytest.raises(IndexBrokenError, match="Start ltmld again"):
         index.lexical("bicycle", scope="s", limit=3)
+
+
+def test_what_was_moved_aside_is_removed_once_all_is_made_again(folder: Path) -> None:
+    """It may hold words that somebody wants forgotten."""
+    scribble(folder)
+    (folder / "fulltext.sqlite3").write_bytes(b"no database, but bicycle words" * 500)
+    index = LocalIndex(folder, WordEmbedder())
+    assert len(list(folder.glob("*.broken-*"))) == 2
+    index.upsert(UNITS)
+    index.mended()
+    assert not list(folder.glob("*.broken-*"))
+    index.close()
