@@ -241,7 +241,7 @@ def test_any_order_of_anything_records_each_turn_once_and_shows_the_last(chance:
 async def repeat(folder: Path, chance: Random) -> None:
     """Let a few people say the same few things over and over, each with a window; some requests break off."""
     talk = Talk(folder)
-    clients = [
+    clients: list[tuple[str, int, dict[str, Any]]] = [
         (f"scope-{number}", chance.choice([0, 5, 7, 9]), {"x_ltmld_thread": "k"} if number % 2 else {})
         for number in range(4)
     ]
