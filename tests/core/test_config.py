@@ -31,7 +31,7 @@ from ltmld.errors import SettingsError
         ("LTMLD_UPSTREAM", "http://localhost:11436", "same address"),
         ("LTMLD_WAKE__TRUSTED_PEERS", '["nonsense"]', "trusted_peers"),
         ("LTMLD_WAKE__TRUSTED_PEERS", "10.0.0.1", "lists are JSON"),
-        ("LTMLD_MODELS__EMBEDDER", "no-such-model", "embedder"),
+        ("LTMLD_MODELS__EMBEDDER", "no such model", "embedder"),
         ("LTMLD_WAKE__K", "many", "wake.k"),
     ],
 )

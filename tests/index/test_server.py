@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -26,6 +28,15 @@ from tests.support.embedders import WordEmbedder
 def chroma(tmp_path: Path) -> Iterator[ChromaRun]:
     with running_chroma(tmp_path / "server") as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+def swept() -> Iterator[None]:
+    """Let the sockets that Chroma's own client never closes go here, not in the midst of another test."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 def a_unit(name: str, text: str) -> Unit:

@@ -25,7 +25,8 @@ from tests.support.ledgers import EPOCH, a_memory
 from tests.support.nights import a_message
 
 SIZE = 100_000
-SECONDS = 1.0
+# The slowest reader needs a little over one on a slow machine; a square cost would take minutes.
+SECONDS = 4.0
 
 # What is repeated, between a beginning that wakes a rule and an end that lets it fail.
 REPEATED = (
@@ -119,7 +120,7 @@ def test_no_pattern_takes_longer_than_its_text_is_long(name: str, pattern: re.Pa
 
 
 @pytest.mark.parametrize("name", sorted(READERS))
-def test_hostile_texts_are_read_within_a_second_altogether(name: str) -> None:
+def test_hostile_texts_are_read_within_seconds_altogether(name: str) -> None:
     assert sum(took_s(READERS[name], text) for text in texts()) < SECONDS
 
 
