@@ -137,7 +137,9 @@ class WakeSettings(_Section):
         "Ollama one for each token. More pass unread.",
     )
     look_messages_max: int = Field(
-        10_000, gt=0, description="Most messages, with the parts of their contents, of a request that is looked into."
+        10_000,
+        gt=0,
+        description="Most messages, with the parts of their contents, of a request that is looked into.",
     )
     look_deadline_ms: float = Field(
         2000.0, gt=0, description="How long reading a request may take; then it passes without memory."
