@@ -77,7 +77,9 @@ class Vectors:
         ids = list(vectors)
         if not ids:
             return
-        with self._gate.together(), translated(self._place):
+        # Chroma's folder fails those who search a collection between its making and its first vector.
+        begins = (scope, embedder) not in self._collections
+        with self._gate.alone() if begins else self._gate.together(), translated(self._place):
             collection = self._made_collection(scope, embedder, dimension=len(vectors[ids[0]]))
             for start in range(0, len(ids), _WRITE_MAX):
                 part = ids[start : start + _WRITE_MAX]
